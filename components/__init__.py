@@ -1,0 +1,1 @@
+"""What exists: one Pulumi ComponentResource a file."""

@@ -1,0 +1,172 @@
+"""The one declaration of a container: hardened, limited, logged, labelled.
+
+The list is the CIS Docker Benchmark's container section. Whoever needs less says so by name in
+`ContainerArgs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_docker as docker
+
+from components.site import Site
+from ops.docker import Docker
+from ops.stale import remove_stale
+from rollout.names import COLOUR_LABEL, PART_LABEL, RELEASE_LABEL, STACK_LABEL
+
+# Five files of 20 MB: some days of logs at the sandbox's rate, and a bound on the disk (CIS 2.12).
+LOG_OPTIONS = {"max-size": "20m", "max-file": "5"}
+# Temporary files live in memory: nothing executable, no devices, no set-uid.
+TMPFS_OPTIONS = "rw,noexec,nosuid,nodev,size=64m"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A place on a network: by fixed address, by alias, or neither."""
+
+    network: pulumi.Input[str]
+    address: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named volume at a path."""
+
+    name: pulumi.Input[str]
+    path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """A health check; times in seconds."""
+
+    test: tuple[str, ...]
+    interval: int
+    timeout: int
+    retries: int
+    start_period: int = 0
+
+
+@dataclass(frozen=True)
+class ContainerArgs:
+    """What differs from container to container.
+
+    memory: MB. cpus: cores, 0 for no limit. pids: processes. stop_seconds: from the stop signal
+    to the kill. ports: (address, published, inside). capabilities: what is added to none.
+    """
+
+    container: str
+    part: str
+    image: pulumi.Input[str]
+    user: str
+    networks: Sequence[Attachment]
+    memory: int
+    pids: int
+    cpus: float = 0
+    command: Sequence[str] = ()
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    volumes: Sequence[Volume] = ()
+    tmpfs: Sequence[str] = ("/tmp",)
+    check: Check | None = None
+    restart: str = "unless-stopped"
+    stop_seconds: int = 30
+    stop_signal: str | None = None
+    ports: Sequence[tuple[str, int, int]] = ()
+    shm_mb: int = 64
+    colour: str = ""
+    release: str = ""
+
+
+def container(
+    name: str, args: ContainerArgs, site: Site, opts: pulumi.ResourceOptions
+) -> docker.Container:
+    """Declare it. Before creation, a namesake of ours that a killed run left is removed; after it,
+    the process limit is set, which the provider can't."""
+    labels = {
+        STACK_LABEL: site.settings.stack,
+        PART_LABEL: args.part,
+        COLOUR_LABEL: args.colour,
+        RELEASE_LABEL: args.release,
+    }
+    opts.hooks = _hooks(args, site)
+    opts.delete_before_replace = True  # the names are fixed
+    return docker.Container(
+        name,
+        name=args.container,
+        hostname=args.container,
+        image=args.image,
+        user=args.user,
+        command=list(args.command) or None,
+        envs=[pulumi.Output.concat(key, "=", value) for key, value in args.environment.items()],
+        labels=[
+            docker.ContainerLabelArgs(label=label, value=value)
+            for label, value in labels.items()
+            if value
+        ],
+        networks_advanced=[
+            docker.ContainerNetworksAdvancedArgs(
+                name=place.network,
+                ipv4_address=place.address or None,
+                aliases=list(place.aliases) or None,
+            )
+            for place in args.networks
+        ],
+        mounts=[
+            docker.ContainerMountArgs(
+                type="volume", source=v.name, target=v.path, read_only=v.read_only
+            )
+            for v in args.volumes
+        ],
+        tmpfs=dict.fromkeys(args.tmpfs, TMPFS_OPTIONS),
+        ports=[
+            docker.ContainerPortArgs(ip=address, external=published, internal=inside)
+            for address, published, inside in args.ports
+        ]
+        or None,
+        healthcheck=_healthcheck(args.check),
+        restart=args.restart,
+        must_run=True,
+        wait=False,  # a step of its own waits, and says what the container said
+        memory=args.memory,
+        memory_swap=args.memory,  # equal: no swap
+        cpus=str(args.cpus) if args.cpus else None,
+        shm_size=args.shm_mb,
+        read_only=True,
+        capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+        security_opts=["no-new-privileges:true"],
+        log_driver="json-file",
+        log_opts=LOG_OPTIONS,
+        stop_timeout=args.stop_seconds,
+        stop_signal=args.stop_signal,
+        destroy_grace_seconds=args.stop_seconds,
+        opts=opts,
+    )
+
+
+def _healthcheck(check: Check | None) -> docker.ContainerHealthcheckArgs | None:
+    if check is None:
+        return None
+    return docker.ContainerHealthcheckArgs(
+        tests=list(check.test),
+        interval=f"{check.interval}s",
+        timeout=f"{check.timeout}s",
+        retries=check.retries,
+        start_period=f"{check.start_period}s",
+    )
+
+
+def _hooks(args: ContainerArgs, site: Site) -> pulumi.ResourceHookBinding:
+    host = site.settings.deployment.docker_host
+
+    def clear_name(_: pulumi.ResourceHookArgs) -> None:
+        remove_stale(Docker(host), args.container, site.names)
+
+    def limit_processes(_: pulumi.ResourceHookArgs) -> None:
+        Docker(host).call("update", "--pids-limit", str(args.pids), args.container)
+
+    return pulumi.ResourceHookBinding(before_create=[clear_name], after_create=[limit_processes])

@@ -1,0 +1,30 @@
+"""The gate: the custom resource that everything which changes production depends on.
+
+A component without children gates nothing, so this is a step. It carries the plan; the deploy
+checklist adds its evidence here, and policies judge both before anything else is touched.
+"""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_command as command
+
+from components.step import step
+from rollout import steps
+from rollout.plan import Plan
+from rollout.settings import Settings
+
+
+def gate(plan: Plan, settings: Settings) -> command.local.Command:
+    """Declare it. A run that changes no traffic declares the same gate as the run before it."""
+    return step(
+        "gate",
+        steps.Gate(
+            action="deploy" if plan.target else "nothing",
+            target=plan.target,
+            serial=plan.serial,
+        ),
+        settings.deployment.docker_host,
+        pulumi.ResourceOptions(),
+        key=f"{plan.target.identity if plan.target else ''}@{plan.serial}",
+    )

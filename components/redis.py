@@ -1,0 +1,69 @@
+"""Redis 7: the broker's queue and the cache, in two logical databases."""
+
+from __future__ import annotations
+
+import json
+
+import pulumi
+
+from components.container import Attachment, Check, ContainerArgs, Volume, container
+from components.host import Networks, volume
+from components.site import Site
+from components.step import step
+from rollout import steps
+from rollout.redis import redis_conf, users_acl
+
+CONFIG_PATH = "/etc/ytempire"
+REDIS_UID = "999:999"
+
+
+class Redis(pulumi.ComponentResource):
+    """The server and its configuration in a volume. Outputs: `container` (its Docker name)."""
+
+    container: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        networks: Networks,
+        site: Site,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("ytempire:datastore:Redis", name, None, opts)
+        settings, names = site.settings.redis, site.names
+        data = volume("redis", self, site)
+        config = volume("redis-config", self, site)
+        files = {
+            "redis.conf": redis_conf(settings, CONFIG_PATH),
+            "users.acl": users_acl(settings),
+        }
+        written = step(
+            "redis-config",
+            steps.Files(image=settings.image, volume=names.volume("redis-config"), user=REDIS_UID),
+            site.settings.deployment.docker_host,
+            site.options(self, [config]),
+            secrets={"FILES": json.dumps(files)},
+        )
+        self.ready = container(
+            "redis",
+            ContainerArgs(
+                container=names.redis,
+                part="redis",
+                image=settings.image,
+                user=REDIS_UID,
+                networks=[Attachment(networks.data, aliases=("redis",))],
+                memory=settings.memory,
+                pids=128,
+                command=["redis-server", f"{CONFIG_PATH}/redis.conf"],
+                volumes=[
+                    Volume(data.name, "/data"),
+                    Volume(config.name, CONFIG_PATH, read_only=True),
+                ],
+                check=Check(("CMD", "redis-cli", "ping"), interval=5, timeout=5, retries=6),
+                stop_seconds=60,
+            ),
+            site,
+            site.docker_options(self, [written]),
+        )
+        self.container = self.ready.name
+        self.register_outputs({"container": self.container})

@@ -1,0 +1,355 @@
+"""A release slot: one release's app, its workers and its beat, and the steps that make it ready."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_command as command
+import pulumi_docker as docker
+
+from components.container import Attachment, Check, ContainerArgs, Volume, container
+from components.host import Networks
+from components.site import Site
+from components.step import step
+from rollout import steps
+from rollout.fingerprint import resolve
+from rollout.names import COLOUR_LABEL, PART_LABEL, RELEASE_LABEL, STACK_LABEL, Colour, address
+from rollout.plan import DeclaredSlot, Plan
+from rollout.state import Record, Release
+
+# A worker's own health check starts a Python process; more often than this it would cost a core.
+WORKER_CHECK_SECONDS = 60
+MIGRATION_TIMEOUT_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class SlotArgs:
+    """What a slot stands on. `media` is the name of the shared media volume, `live` of the volume
+    that says which release is live."""
+
+    declared: DeclaredSlot
+    plan: Plan
+    networks: Networks
+    media: pulumi.Input[str]
+    live: pulumi.Input[str]
+
+
+class ReleaseSlot(pulumi.ComponentResource):
+    """The steps of manual 7.1, in order, for the slot beside the live one:
+    claim, backup, image, migrate, app, healthy, workers, verify.
+
+    Outputs: `release` (VERSION+FINGERPRINT), `verified` (the step that all is ready after).
+    """
+
+    verified: command.local.Command
+
+    def __init__(
+        self,
+        name: str,
+        args: SlotArgs,
+        site: Site,
+        after: list[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("ytempire:rollout:ReleaseSlot", name, None, opts)
+        self._site, self._args = site, args
+        self._slot, self._release = args.declared, args.declared.release
+        self._secrets = release_environment(self._release, site)
+        migrated = self._prepare(after)
+        app = self._app(migrated)
+        healthy = self._step(
+            "healthy",
+            steps.Healthy(
+                container=site.names.app(self._slot.colour),
+                timeout=site.settings.backend.boot_timeout,
+            ),
+            [app],
+        )
+        crew = self._workers(healthy)
+        answered = self._step("workers", self._answering(), crew)
+        self.verified = self._step("verify", self._verification(), [answered])
+        self.register_outputs({"release": self._release.identity, "verified": self.verified.urn})
+
+    def _prepare(self, after: list[pulumi.Resource]) -> command.local.Command:
+        """claim → backup → image → migrate, each after the one before."""
+        names, slot, release = self._site.names, self._slot, self._release
+        database = self._site.settings.postgres
+        claimed = self._step(
+            "claim",
+            steps.Claim(
+                switch=names.switch,
+                colour=slot.colour,
+                release=release,
+                claim=slot.claim,
+                live=self._args.plan.source,
+            ),
+            after,
+        )
+        saved = self._step(
+            "backup",
+            steps.Backup(
+                switch=names.switch,
+                image=database.image,
+                postgres=names.postgres,
+                network=names.network("data"),
+                volume=names.volume("backups"),
+                database=database.database,
+                user=database.user,
+                colour=slot.colour,
+                key=slot.key,
+            ),
+            [claimed],
+            {"PGPASSWORD": database.password},
+        )
+        present = self._step(
+            "image",
+            steps.Image(tag=release.tag, image=release.image, digest=release.digest),
+            [saved],
+        )
+        return self._step("migrate", self._migration(), [present], self._secrets)
+
+    def _migration(self) -> steps.Migrate:
+        names, slot, release = self._site.names, self._slot, self._release
+        return steps.Migrate(
+            switch=names.switch,
+            container=names.part("migrate", slot.colour),
+            image=release.image,
+            networks=(names.network("data"), names.network("app")),
+            command=release.migrate_command,
+            variables=tuple(sorted(self._secrets)),
+            user=release.user,
+            media_volume=names.volume("media"),
+            media_path=release.media_path,
+            memory=release.app_limits.memory,
+            timeout=MIGRATION_TIMEOUT_SECONDS,
+            labels={
+                STACK_LABEL: self._site.settings.stack,
+                PART_LABEL: "migrate",
+                COLOUR_LABEL: slot.colour,
+                RELEASE_LABEL: release.identity,
+            },
+            colour=slot.colour,
+            key=slot.key,
+        )
+
+    def _app(self, migrated: pulumi.Resource) -> docker.Container:
+        site, release, colour = self._site, self._release, self._slot.colour
+        health = release.health
+        return container(
+            f"{colour}-app",
+            ContainerArgs(
+                container=site.names.app(colour),
+                part="app",
+                image=release.image,
+                user=release.user,
+                networks=[
+                    Attachment(
+                        self._args.networks.app,
+                        address(site.settings.networks.app, colour),
+                        aliases=(f"app-{colour}",),
+                    ),
+                    Attachment(self._args.networks.data),
+                ],
+                memory=release.app_limits.memory,
+                cpus=release.app_limits.cpus,
+                pids=release.app_limits.pids,
+                command=release.app_command,
+                environment=as_secrets(self._secrets),
+                volumes=[Volume(self._args.media, release.media_path)],
+                check=Check(
+                    ("CMD", "curl", "-fsS", f"http://localhost:{release.port}{health.path}"),
+                    interval=health.interval,
+                    timeout=health.timeout,
+                    retries=health.retries,
+                    start_period=health.start_period,
+                ),
+                stop_seconds=site.settings.edge.request_timeout,
+                colour=colour,
+                release=release.identity,
+            ),
+            site,
+            self._docker_options([migrated]),
+        )
+
+    def _workers(self, healthy: pulumi.Resource) -> list[pulumi.Resource]:
+        crew = WorkerCrew(
+            f"workers-{self._release.identity}",
+            CrewArgs(
+                release=self._release,
+                networks=self._args.networks,
+                media=self._args.media,
+                colour=self._slot.colour,
+                frozen=self._slot.frozen,
+                protect=self._slot.frozen and self._is_live,
+            ),
+            self._site,
+            [healthy],
+        )
+        return [*crew.containers, *self._beat(healthy)]
+
+    @property
+    def _is_live(self) -> bool:
+        target = self._args.plan.target
+        return target is not None and target.colour == self._slot.colour
+
+    def _beat(self, healthy: pulumi.Resource) -> list[pulumi.Resource]:
+        site, release = self._site, self._release
+        if not release.beat_command:
+            return []
+        beat = container(
+            f"beat-{release.identity}",
+            ContainerArgs(
+                container=site.names.beat(release.identity),
+                part="beat",
+                image=release.image,
+                user=release.user,
+                networks=[
+                    Attachment(self._args.networks.app),
+                    Attachment(self._args.networks.data),
+                ],
+                memory=release.beat_limits.memory,
+                cpus=release.beat_limits.cpus,
+                pids=release.beat_limits.pids,
+                command=["python3", "/live/beat.py", *release.beat_command],
+                environment={**as_secrets(self._secrets), "RELEASE": release.identity},
+                volumes=[Volume(self._args.live, "/live", read_only=True)],
+                colour=self._slot.colour,
+                release=release.identity,
+            ),
+            site,
+            self._docker_options([healthy], protect=self._slot.frozen and self._is_live),
+        )
+        return [beat]
+
+    def _answering(self) -> steps.WorkersAnswer:
+        names, release = self._site.names, self._release
+        return steps.WorkersAnswer(
+            switch=names.switch,
+            containers=tuple(names.workers(release.identity, release.worker_replicas)),
+            timeout=self._site.settings.backend.boot_timeout,
+        )
+
+    def _verification(self) -> steps.Verify:
+        return steps.Verify(
+            switch=self._site.names.switch,
+            app=self._site.names.app(self._slot.colour),
+            colour=self._slot.colour,
+            identity=self._release.identity,
+            claim=self._slot.claim,
+            timeout=self._release.health.timeout,
+        )
+
+    def _step(
+        self,
+        what: str,
+        parameters: Record,
+        after: list[pulumi.Resource],
+        secrets: dict[str, str] | None = None,
+    ) -> command.local.Command:
+        webhook = {"WEBHOOK": self._site.settings.operations.notify_webhook}
+        return step(
+            f"{self._slot.colour}-{what}",
+            parameters,
+            self._site.settings.deployment.docker_host,
+            self._site.options(self, after, frozen=self._slot.frozen, protect=self._slot.frozen),
+            key=self._slot.key,
+            secrets={**(secrets or {}), **webhook},
+        )
+
+    def _docker_options(
+        self, after: list[pulumi.Resource], protect: bool | None = None
+    ) -> pulumi.ResourceOptions:
+        """A slot that is being filled may be replaced; one that stands may not be deleted."""
+        frozen = self._slot.frozen
+        return self._site.docker_options(
+            self, after, frozen=frozen, protect=frozen if protect is None else protect
+        )
+
+
+@dataclass(frozen=True)
+class CrewArgs:
+    """A release's workers, in a slot (`colour`) or outliving it while their jobs run."""
+
+    release: Release
+    networks: Networks
+    media: pulumi.Input[str]
+    frozen: bool
+    protect: bool = False
+    colour: Colour | None = None
+
+
+class WorkerCrew(pulumi.ComponentResource):
+    """The Celery workers of one release. They start paused, on a queue of their own that nobody
+    fills; the switch lets the live release's workers consume, and no others."""
+
+    containers: list[docker.Container]
+
+    def __init__(
+        self,
+        name: str,
+        args: CrewArgs,
+        site: Site,
+        after: list[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("ytempire:rollout:WorkerCrew", name, None, opts)
+        self._site, self._args = site, args
+        self.containers = [
+            self._worker(index, after) for index in range(1, args.release.worker_replicas + 1)
+        ]
+        self.register_outputs({"containers": [c.name for c in self.containers]})
+
+    def _worker(self, index: int, after: list[pulumi.Resource]) -> docker.Container:
+        site, release = self._site, self._args.release
+        name = site.names.worker(release.identity, index)
+        return container(
+            f"worker-{release.identity}-{index}",
+            ContainerArgs(
+                container=name,
+                part="worker",
+                image=release.image,
+                user=release.user,
+                networks=[
+                    Attachment(self._args.networks.app),
+                    Attachment(self._args.networks.data),
+                ],
+                memory=release.worker_limits.memory,
+                cpus=release.worker_limits.cpus,
+                pids=release.worker_limits.pids,
+                command=[*release.worker_command, "-Q", hold_queue(release.identity)],
+                environment=as_secrets(release_environment(release, site)),
+                volumes=[Volume(self._args.media, release.media_path)],
+                check=Check(
+                    ("CMD-SHELL", "celery -b $REDIS_URL inspect ping -d celery@$HOSTNAME"),
+                    interval=WORKER_CHECK_SECONDS,
+                    timeout=30,
+                    retries=3,
+                    start_period=WORKER_CHECK_SECONDS,
+                ),
+                stop_seconds=release.worker_stop_seconds,
+                release=release.identity,
+            ),
+            site,
+            site.docker_options(self, after, frozen=self._args.frozen, protect=self._args.protect),
+        )
+
+
+def hold_queue(identity: str) -> str:
+    """The queue that a paused worker listens to: its own, and always empty."""
+    return "ytempire.hold." + identity.replace("+", "-")
+
+
+def release_environment(release: Release, site: Site) -> dict[str, str]:
+    """The variables of a release's containers, references to secrets filled in."""
+    secrets = site.settings.secrets
+    values = {key: resolve(value, secrets) for key, value in release.environment.items()}
+    return {
+        **values,
+        "RELEASE_VERSION": release.version,
+        "RELEASE_FINGERPRINT": release.fingerprint,
+    }
+
+
+def as_secrets(values: dict[str, str]) -> dict[str, pulumi.Input[str]]:
+    return {key: pulumi.Output.secret(value) for key, value in values.items()}

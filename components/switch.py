@@ -1,0 +1,104 @@
+"""The blue-green switch: web traffic, the workers' consumption and the beat, as one operation."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_command as command
+
+from components.site import Site
+from components.step import step
+from rollout import steps
+from rollout.plan import Plan
+from rollout.settings import CACHE_DATABASE, REDIS_USER
+
+
+class BlueGreenSwitch(pulumi.ComponentResource):
+    """switch → cache → notify (manual 7.1, steps 6 to 8 and its post-deployment check).
+
+    Each is keyed by the number of the switch: the host counts them, so a run that was killed after
+    the host had confirmed finds its work done.
+    """
+
+    moved: command.local.Command
+
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        site: Site,
+        after: list[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("ytempire:rollout:BlueGreenSwitch", name, None, opts)
+        settings, key = site.settings, str(plan.serial)
+        host = settings.deployment.docker_host
+        webhook = {"WEBHOOK": settings.operations.notify_webhook}
+        frozen = not plan.changes_traffic
+        self.moved = step(
+            "switch",
+            _parameters(plan, site),
+            host,
+            site.options(self, after, frozen=frozen, protect=False),
+            key=key,
+            secrets=webhook,
+        )
+        flushed = step(
+            "cache",
+            steps.Cache(
+                redis=site.names.redis,
+                user=REDIS_USER,
+                database=CACHE_DATABASE,
+                serial=plan.serial,
+            ),
+            host,
+            site.options(self, [self.moved], frozen=frozen, protect=False),
+            key=key,
+            secrets={"REDISCLI_AUTH": settings.redis.password},
+        )
+        step(
+            "notify",
+            steps.Notify(
+                stack=settings.stack,
+                source=plan.source.identity if plan.source else "",
+                target=plan.target.identity if plan.target else "",
+                kind=plan.kind,
+                serial=plan.serial,
+            ),
+            host,
+            site.options(self, [flushed], frozen=frozen, protect=False),
+            key=key,
+            secrets=webhook,
+        )
+        self.register_outputs({"serial": plan.serial})
+
+
+def _parameters(plan: Plan, site: Site) -> steps.Switch:
+    settings, names = site.settings, site.names
+    if plan.target is None or plan.asked is None:
+        raise ValueError(f"a plan to {plan.action} has no switch")
+    release = next(s.release for s in plan.slots if s.colour == plan.target.colour)
+    watch = settings.watch
+    return steps.Switch(
+        switch=names.switch,
+        serial=plan.serial,
+        source=plan.source,
+        target=plan.target,
+        kind=plan.kind,
+        asked=plan.asked,
+        watch=steps.Watch(
+            seconds=watch.seconds,
+            error_rate=watch.error_percent / 100,
+            p95_ms=watch.p95_ms,
+            min_requests=watch.min_requests,
+        ),
+        services=steps.Services(
+            nginx=names.edge,
+            app=names.app(plan.target.colour),
+            postgres=names.postgres,
+            redis=names.redis,
+            celery=tuple(names.workers(release.identity, release.worker_replicas)),
+            database=settings.postgres.database,
+            user=settings.postgres.user,
+        ),
+        boot_timeout=settings.backend.boot_timeout,
+    )

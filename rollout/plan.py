@@ -1,0 +1,249 @@
+"""The heart: what a run will do, from what the host remembers, where traffic is, and what is asked.
+
+Pure and total: every input has a plan, and following it converges. Nothing here looks at Pulumi,
+Docker or a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rollout.names import COLOURS, Colour, other
+from rollout.state import HostState, Pointer, Release, Slot, Wanted
+
+Action = Literal["nothing", "keep", "switch", "deploy", "refuse"]
+
+
+@dataclass(frozen=True)
+class View:
+    """What is known of the host before a run.
+
+    `edge` is where traffic really goes; where `state.live` differs, `edge` wins. `busy` are the
+    releases (identities) whose workers still have jobs.
+    """
+
+    state: HostState = field(default_factory=HostState)
+    edge: Pointer | None = None
+    busy: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class DeclaredSlot:
+    """A slot as the run declares it. `frozen`: from its record, and no change touches it."""
+
+    colour: Colour
+    release: Release
+    claim: int
+    frozen: bool
+
+    @property
+    def key(self) -> str:
+        """What the slot's steps are keyed by: this release, in this occupancy."""
+        return f"{self.release.identity}#{self.claim}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the run declares. `serial` is the number of the switch that the host ends with."""
+
+    action: Action
+    reason: str
+    source: Pointer | None = None
+    target: Pointer | None = None
+    serial: int = 0
+    kind: Literal["deploy", "rollback"] = "deploy"
+    asked: Wanted | None = None
+    slots: tuple[DeclaredSlot, ...] = ()
+    draining: tuple[Release, ...] = ()
+
+    @property
+    def changes_traffic(self) -> bool:
+        return self.action in ("switch", "deploy")
+
+
+def plan(view: View, wanted: Release | None, reinstate: str = "") -> Plan:
+    """Decide. `wanted` is the configured version with today's configuration, None for none;
+    `reinstate` names a withdrawn release (`IDENTITY@SERIAL`) that is to return on purpose."""
+    unknown = _unknown_release(view)
+    if unknown:
+        return Plan("refuse", unknown)
+    if wanted is None:
+        return _stay(view, "no version is asked for")
+    asked = Wanted(version=wanted.version, fingerprint=wanted.fingerprint)
+    colour = _colour_for(view, wanted, asked)
+    if colour is None:
+        return _stay(view, f"{view.state.live.identity} is live" if view.state.live else "")
+    refusal = _refusal(view, colour, wanted, asked, reinstate)
+    if refusal:
+        return Plan("refuse", refusal, source=view.edge)
+    if _reusable(view, colour, wanted, asked):
+        return _switch(view, colour, asked)
+    return _deploy(view, colour, wanted, asked)
+
+
+def pointer_token(identity: str, serial: int) -> str:
+    """How `reinstate` names a withdrawal, so that an old one does not excuse the next."""
+    return f"{identity}@{serial}"
+
+
+def _unknown_release(view: View) -> str:
+    """Why the live slot can't be declared, or an empty string."""
+    if view.edge is None:
+        return ""
+    slot = view.state.slots.get(view.edge.colour)
+    if slot and slot.identity == view.edge.identity and slot.identity in view.state.releases:
+        return ""
+    return (
+        f"traffic goes to {view.edge.identity} in {view.edge.colour}, but the host has no record "
+        "of how it was started, so nothing can be planned around it. Restore the switch's control "
+        "volume from a backup, or bring traffic back to a recorded release: `ytops status`."
+    )
+
+
+def _colour_for(view: View, wanted: Release, asked: Wanted) -> Colour | None:
+    """The slot that the wanted release belongs in, None when it is already live and recorded."""
+    live = view.edge
+    if live is None:
+        return _slot_holding(view, wanted) or "blue"
+    settled = view.state.live == live
+    if settled and (view.state.asked == asked or live.identity == wanted.identity):
+        return None
+    if live.identity == wanted.identity:
+        return live.colour
+    return other(live.colour)
+
+
+def _slot_holding(view: View, wanted: Release) -> Colour | None:
+    return next(
+        (c for c in COLOURS if c in view.state.slots and _same(view.state.slots[c], wanted)), None
+    )
+
+
+def _same(slot: Slot, wanted: Release) -> bool:
+    return slot.identity == wanted.identity
+
+
+def _reusable(view: View, colour: Colour, wanted: Release, asked: Wanted) -> bool:
+    """Whether the slot's occupant is what is asked for, warm and checked: a switch is enough.
+
+    A bare version means the recorded release of that version, whatever today's configuration
+    would make of it, provided it has served before and was not withdrawn.
+    """
+    slot = view.state.slots.get(colour)
+    if slot is None or slot.status != "ready" or slot.identity not in view.state.releases:
+        return False
+    if _same(slot, wanted):
+        return True
+    if view.state.asked == asked and view.state.live == Pointer(
+        colour=colour, identity=slot.identity
+    ):
+        return True  # the edge was moved behind our back: put it back
+    version = view.state.releases[slot.identity].version
+    elsewhere = view.edge is None or _version(view, view.edge) != version
+    return (
+        version == wanted.version
+        and slot.was_live
+        and elsewhere
+        and slot.identity not in view.state.withdrawn
+    )
+
+
+def _version(view: View, pointer: Pointer) -> str:
+    return view.state.releases[pointer.identity].version
+
+
+def _refusal(view: View, colour: Colour, wanted: Release, asked: Wanted, reinstate: str) -> str:
+    hold = view.state.hold
+    if hold:
+        why = f": {hold.why}" if hold.why else ""
+        return (
+            f"deploys are locked by {hold.who} since {hold.since}{why}. "
+            "When that is over: `ytops unlock`."
+        )
+    target = wanted.identity
+    if _reusable(view, colour, wanted, asked):
+        target = view.state.slots[colour].identity
+    withdrawn = view.state.withdrawn.get(target)
+    if withdrawn is None or reinstate == pointer_token(target, withdrawn.serial):
+        return ""
+    token = pointer_token(target, withdrawn.serial)
+    return (
+        f"{target} was withdrawn at {withdrawn.at} ({withdrawn.why}) and does not come back by "
+        f"itself. To bring it back on purpose: `ytops up {wanted.version}`, or "
+        f"`pulumi config set reinstate '{token}'` and `pulumi up`."
+    )
+
+
+def _stay(view: View, reason: str) -> Plan:
+    return Plan(
+        action="keep" if view.edge else "nothing",
+        reason=reason,
+        source=view.edge,
+        target=view.edge,
+        serial=view.state.serial,
+        asked=view.state.asked,
+        slots=_kept(view, None),
+        draining=_draining(view, {s.release.identity for s in _kept(view, None)}),
+    )
+
+
+def _switch(view: View, colour: Colour, asked: Wanted) -> Plan:
+    slot = view.state.slots[colour]
+    target = Pointer(colour=colour, identity=slot.identity)
+    back = slot.was_live and slot.identity not in view.state.withdrawn and view.edge != target
+    back = back and view.state.live != target
+    slots = _kept(view, None)
+    return Plan(
+        action="switch",
+        reason=f"{slot.identity} is warm in {colour}: only traffic moves",
+        source=view.edge,
+        target=target,
+        serial=view.state.serial + 1,
+        kind="rollback" if back else "deploy",
+        asked=asked,
+        slots=slots,
+        draining=_draining(view, {s.release.identity for s in slots}),
+    )
+
+
+def _deploy(view: View, colour: Colour, wanted: Release, asked: Wanted) -> Plan:
+    slot = view.state.slots.get(colour)
+    resumed = slot is not None and _same(slot, wanted)
+    claim = slot.claim if slot and resumed else view.state.claim + 1
+    fresh = DeclaredSlot(colour=colour, release=wanted, claim=claim, frozen=False)
+    slots = tuple(sorted((*_kept(view, colour), fresh), key=lambda s: s.colour))
+    live = f" beside {view.edge.identity}" if view.edge else ", the first release"
+    return Plan(
+        action="deploy",
+        reason=f"{wanted.identity} goes into {colour}{live}",
+        source=view.edge,
+        target=Pointer(colour=colour, identity=wanted.identity),
+        serial=view.state.serial + 1,
+        asked=asked,
+        slots=slots,
+        draining=_draining(view, {s.release.identity for s in slots}),
+    )
+
+
+def _kept(view: View, without: Colour | None) -> tuple[DeclaredSlot, ...]:
+    """The slots that stay as they are: the live one, and one that stands ready. A slot whose
+    deploy failed half-way and is not wanted any more is left out, and so taken down."""
+    kept = []
+    for colour in COLOURS:
+        slot = view.state.slots.get(colour)
+        if slot is None or colour == without or slot.identity not in view.state.releases:
+            continue
+        if slot.status == "ready" or (view.edge and view.edge.colour == colour):
+            release = view.state.releases[slot.identity]
+            kept.append(DeclaredSlot(colour, release, slot.claim, frozen=True))
+    return tuple(kept)
+
+
+def _draining(view: View, declared: set[str]) -> tuple[Release, ...]:
+    """Releases whose slot was given away while their workers still run jobs."""
+    return tuple(
+        view.state.releases[identity]
+        for identity in sorted(view.busy - declared)
+        if identity in view.state.releases
+    )

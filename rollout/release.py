@@ -1,0 +1,72 @@
+"""The release that the configuration asks for, described completely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollout.fingerprint import fingerprint
+from rollout.settings import BROKER_DATABASE, CACHE_DATABASE, REDIS_USER, Settings
+from rollout.state import Limits, Release
+
+# Beat only sends messages; its size does not follow the application's.
+BEAT_LIMITS = Limits(memory=512, cpus=0.5, pids=64)
+
+
+@dataclass(frozen=True)
+class ImageIdentity:
+    """What a tag means: `image` is what Docker is told to run, `digest` the registry's digest, or
+    the image id where no registry knows the image."""
+
+    image: str
+    digest: str
+
+
+def image_tag(settings: Settings) -> str:
+    """`ytempire/backend:1.2.0` (manual 7.1)."""
+    return f"{settings.backend.image}:{settings.deployment.version}"
+
+
+def wanted_release(settings: Settings, image: ImageIdentity) -> Release:
+    """The configured version under today's configuration, with its fingerprint."""
+    backend = settings.backend
+    release = Release(
+        version=settings.deployment.version,
+        fingerprint="",
+        image=image.image,
+        tag=image_tag(settings),
+        digest=image.digest,
+        environment=_environment(settings),
+        port=backend.port,
+        health=backend.health,
+        endpoints=backend.endpoints,
+        status_path=backend.status_path,
+        app_command=backend.app_command,
+        worker_command=backend.worker_command,
+        beat_command=backend.beat_command,
+        migrate_command=backend.migrate_command,
+        queues=backend.queues,
+        worker_replicas=backend.worker_replicas,
+        worker_stop_seconds=backend.worker_stop_seconds,
+        app_limits=backend.app_limits,
+        worker_limits=backend.worker_limits,
+        beat_limits=BEAT_LIMITS,
+        user=backend.user,
+        media_path=backend.media_path,
+    )
+    key = settings.deployment.fingerprint_key
+    return release.model_copy(update={"fingerprint": fingerprint(release, settings.secrets, key)})
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Manual 7.1's variables, and what the configuration adds; secrets by reference."""
+    postgres, redis = settings.postgres, f"redis://{REDIS_USER}:${{redisPassword}}@redis:6379"
+    return {
+        "DATABASE_URL": (
+            f"postgres://{postgres.user}:${{postgresPassword}}@postgres:5432/{postgres.database}"
+        ),
+        "REDIS_URL": f"{redis}/{BROKER_DATABASE}",
+        "CACHE_URL": f"{redis}/{CACHE_DATABASE}",
+        "ENVIRONMENT": settings.deployment.environment,
+        **settings.backend.environment,
+        **{name: f"${{backendSecrets.{name}}}" for name in settings.backend.secrets},
+    }

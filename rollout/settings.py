@@ -1,0 +1,412 @@
+"""The configuration, read once into typed, frozen values, with all its mistakes at once.
+
+`Pulumi.yaml` declares each key with its default; here stands what a value must be. Nothing else
+reads configuration.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import time
+from itertools import combinations
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from rollout.fingerprint import referenced
+from rollout.names import MAX_STACK_LENGTH
+from rollout.state import Health, Limits
+
+CACHE_DATABASE = 1
+BROKER_DATABASE = 0
+REDIS_USER = "app"
+REPLICATION_USER = "replicator"
+
+
+class SettingsError(Exception):
+    """The configuration is wrong. One line a mistake: `key: what was expected, what was got`."""
+
+    def __init__(self, stack: str, mistakes: list[str]) -> None:
+        self.mistakes = mistakes
+        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
+        super().__init__(
+            f"{len(mistakes)} mistake{'s' * (len(mistakes) > 1)} in the configuration of {stack}:\n"
+            f"{lines}\n"
+            f"Pulumi.yaml describes each key; correct Pulumi.{stack}.yaml, or "
+            "`pulumi config set KEY VALUE`."
+        )
+
+
+def _docker_host(value: str) -> str:
+    if not re.fullmatch(r"unix:///\S+|ssh://[^\s/@]+@[^\s/@]+", value):
+        raise ValueError("unix:///path or ssh://user@host[:port]")
+    return value
+
+
+def _pinned(value: str) -> str:
+    tag = re.search(r":([\w][\w.-]*)$", value)
+    if re.search(r"@sha256:[0-9a-f]{64}$", value) or (tag and tag[1] != "latest"):
+        return value
+    raise ValueError("an image with an exact tag (not latest) or a digest")
+
+
+def _network(value: str) -> str:
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError("a network such as 172.30.0.0/24") from error
+    if network.num_addresses < 128 or network.version != 4:
+        raise ValueError("an IPv4 network of /25 or larger")
+    return value
+
+
+def _version(value: str) -> str:
+    if value and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
+        raise ValueError("a version as in an image tag, such as 1.2.0")
+    if value == "latest":
+        raise ValueError("an exact version (latest is none)")
+    return value
+
+
+def _path(value: str) -> str:
+    if not re.fullmatch(r"/[^\s]*", value):
+        raise ValueError("a path that begins with /")
+    return value
+
+
+def _window(value: str) -> str:
+    try:
+        begin, end = value.split("-")
+        time.fromisoformat(begin), time.fromisoformat(end)
+    except ValueError as error:
+        raise ValueError("a window such as 22:00-02:00") from error
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError("a time zone such as America/Los_Angeles") from error
+    return value
+
+
+def _filled(value: str) -> str:
+    if not value:
+        raise ValueError("a value (it is empty)")
+    return value
+
+
+Image = Annotated[str, AfterValidator(_pinned)]
+Subnet = Annotated[str, AfterValidator(_network)]
+Path = Annotated[str, AfterValidator(_path)]
+Filled = Annotated[str, AfterValidator(_filled)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Cores = Annotated[float, Field(gt=0)]
+Megabytes = Annotated[int, Field(ge=16)]
+User = Annotated[str, Field(pattern=r"^\d+:\d+$")]
+
+
+class Group(BaseModel):
+    """Some of the keys. Each field's alias is its key in the stack file."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Backend(Group):
+    """What the system assumes of the application (manual 7.1)."""
+
+    image: Filled = Field(alias="backendImage")
+    port: Port = Field(alias="backendPort")
+    endpoints: tuple[Path, ...] = Field(alias="backendEndpoints", min_length=1)
+    health_path: Path = Field(alias="backendHealthPath")
+    status_path: Path = Field(alias="backendStatusPath")
+    app_command: tuple[str, ...] = Field(alias="backendAppCommand")
+    migrate_command: tuple[str, ...] = Field(alias="backendMigrateCommand", min_length=1)
+    worker_command: tuple[str, ...] = Field(alias="backendWorkerCommand", min_length=1)
+    beat_command: tuple[str, ...] = Field(alias="backendBeatCommand")
+    queues: tuple[Filled, ...] = Field(alias="backendQueues", min_length=1)
+    user: User = Field(alias="backendUser")
+    media_path: Path = Field(alias="backendMediaPath")
+    environment: dict[str, str] = Field(alias="backendEnvironment")
+    secrets: dict[str, str] = Field(alias="backendSecrets", repr=False)
+    health_interval: Count = Field(alias="healthInterval")
+    health_timeout: Count = Field(alias="healthTimeout")
+    health_retries: Count = Field(alias="healthRetries")
+    health_start_period: Natural = Field(alias="healthStartPeriod")
+    boot_timeout: Count = Field(alias="bootTimeout")
+    worker_replicas: Count = Field(alias="workerReplicas")
+    worker_stop_seconds: Count = Field(alias="workerStopSeconds")
+    app_memory: Megabytes = Field(alias="appMemory")
+    app_cpus: Cores = Field(alias="appCpus")
+    app_pids: Count = Field(alias="appPids")
+    worker_memory: Megabytes = Field(alias="workerMemory")
+    worker_cpus: Cores = Field(alias="workerCpus")
+    worker_pids: Count = Field(alias="workerPids")
+
+    @property
+    def health(self) -> Health:
+        return Health(
+            path=self.health_path,
+            interval=self.health_interval,
+            timeout=self.health_timeout,
+            retries=self.health_retries,
+            start_period=self.health_start_period,
+        )
+
+    @property
+    def app_limits(self) -> Limits:
+        return Limits(memory=self.app_memory, cpus=self.app_cpus, pids=self.app_pids)
+
+    @property
+    def worker_limits(self) -> Limits:
+        return Limits(memory=self.worker_memory, cpus=self.worker_cpus, pids=self.worker_pids)
+
+
+class Postgres(Group):
+    """PostgreSQL 15."""
+
+    image: Image = Field(alias="postgresImage")
+    database: Filled = Field(alias="postgresDatabase")
+    user: Filled = Field(alias="postgresUser")
+    password: Filled = Field(alias="postgresPassword", repr=False)
+    replication_password: Filled = Field(alias="postgresReplicationPassword", repr=False)
+    settings: dict[str, str] = Field(alias="postgresSettings")
+    memory: Megabytes = Field(alias="postgresMemory")
+
+
+class Redis(Group):
+    """Redis 7: broker and cache, in two logical databases."""
+
+    image: Image = Field(alias="redisImage")
+    password: Filled = Field(alias="redisPassword", repr=False)
+    memory: Megabytes = Field(alias="redisMemory")
+
+
+class Edge(Group):
+    """nginx and the switch beside it."""
+
+    image: Image = Field(alias="edgeImage")
+    ops_image: Image = Field(alias="opsImage")
+    domain: Filled = Field(alias="edgeDomain")
+    bind_address: str = Field(alias="edgeBindAddress")
+    http_port: Port = Field(alias="edgeHttpPort")
+    https_port: Port = Field(alias="edgeHttpsPort")
+    tls: Literal["provided", "self-signed", "off"] = Field(alias="edgeTls")
+    certificate: str = Field(alias="edgeCertificate")
+    certificate_key: str = Field(alias="edgeCertificateKey", repr=False)
+    hsts_seconds: Natural = Field(alias="edgeHstsSeconds")
+    max_body_mb: Count = Field(alias="edgeMaxBodyMb")
+    request_timeout: Count = Field(alias="edgeRequestTimeout")
+    drain_seconds: Count = Field(alias="edgeDrainSeconds")
+    trusted_proxies: tuple[str, ...] = Field(alias="edgeTrustedProxies")
+    memory: Megabytes = Field(alias="edgeMemory")
+
+
+class Networks(Group):
+    """The subnets of the three networks."""
+
+    edge: Subnet = Field(alias="networkEdgeSubnet")
+    app: Subnet = Field(alias="networkAppSubnet")
+    data: Subnet = Field(alias="networkDataSubnet")
+
+
+class Watching(Group):
+    """Limits of the switch's watch (manual 7.2)."""
+
+    seconds: Natural = Field(alias="watchSeconds")
+    error_percent: Annotated[float, Field(ge=0, le=100)] = Field(alias="watchErrorPercent")
+    p95_ms: Count = Field(alias="watchP95Ms")
+    min_requests: Count = Field(alias="watchMinRequests")
+
+
+class Operations(Group):
+    """When deploys go, who hears of what, and where backups are kept."""
+
+    notify_webhook: str = Field(alias="notifyWebhook", repr=False)
+    window: Annotated[str, AfterValidator(_window)] = Field(alias="deployWindow")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(alias="deployTimezone")
+    max_per_day: Count = Field(alias="deployMaxPerDay")
+    slack_channel: str = Field(alias="alertSlackChannel")
+    email: str = Field(alias="alertEmail")
+    pagerduty_key: str = Field(alias="alertPagerDutyKey", repr=False)
+    backup_region: Filled = Field(alias="backupRegion")
+    backup_bucket: Filled = Field(alias="backupBucket")
+
+
+class Deployment(Group):
+    """What shall serve, and where."""
+
+    version: Annotated[str, AfterValidator(_version)]
+    reinstate: str
+    environment: Filled
+    protect: bool
+    docker_host: Annotated[str, AfterValidator(_docker_host)] = Field(alias="dockerHost")
+    fingerprint_key: Filled = Field(alias="fingerprintKey", repr=False)
+
+
+class Settings(BaseModel):
+    """All of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stack: str
+    deployment: Deployment
+    backend: Backend
+    postgres: Postgres
+    redis: Redis
+    edge: Edge
+    networks: Networks
+    watch: Watching
+    operations: Operations
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The secrets that a release's environment may refer to, by reference name."""
+        return {
+            "postgresPassword": self.postgres.password,
+            "redisPassword": self.redis.password,
+            **{f"backendSecrets.{k}": v for k, v in self.backend.secrets.items()},
+        }
+
+
+_GROUPS: dict[str, type[Group]] = {
+    "deployment": Deployment,
+    "backend": Backend,
+    "postgres": Postgres,
+    "redis": Redis,
+    "edge": Edge,
+    "networks": Networks,
+    "watch": Watching,
+    "operations": Operations,
+}
+
+
+def keys() -> set[str]:
+    """Every configuration key that the program reads."""
+    return {
+        info.alias or name
+        for group in _GROUPS.values()
+        for name, info in group.model_fields.items()
+    }
+
+
+def load(stack: str, raw: Mapping[str, str], secret: frozenset[str] = frozenset()) -> Settings:
+    """Read a stack's configuration.
+
+    `raw` maps keys (without the project's name) to text, objects and arrays as JSON, defaults
+    filled in; `secret` names the keys whose values must not be repeated in a message.
+    Raises SettingsError with every mistake.
+    """
+    values = {key: _decoded(key, text) for key, text in raw.items()}
+    mistakes = [_unknown(key) for key in sorted(set(raw) - keys())]
+    groups: dict[str, Group] = {}
+    for name, model in _GROUPS.items():
+        try:
+            groups[name] = model.model_validate(values)
+        except ValidationError as error:
+            mistakes += [_mistake(e, secret) for e in error.errors()]
+    if not mistakes:
+        settings = Settings(stack=stack, **groups)  # type: ignore[arg-type]
+        mistakes = list(_contradictions(settings))
+        if not mistakes:
+            return settings
+    raise SettingsError(stack, mistakes)
+
+
+_JSON_KEYS = {
+    info.alias or name
+    for group in _GROUPS.values()
+    for name, info in group.model_fields.items()
+    if re.match(r"(tuple|dict)\[", str(info.annotation))
+}
+
+
+def _decoded(key: str, text: str) -> Any:
+    if key not in _JSON_KEYS:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _unknown(key: str) -> str:
+    near = difflib.get_close_matches(key, keys(), n=1)
+    hint = f"did you mean {near[0]}?" if near else "Pulumi.yaml lists the keys"
+    return f"{key}: expected a known key; {hint}"
+
+
+_EXPECTED = {
+    "missing": "a value",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+    "bool_parsing": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "string_type": "text",
+}
+
+
+def _mistake(error: ErrorDetails, secret: frozenset[str]) -> str:
+    key = str(error["loc"][0])
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"][1:])
+    if error["type"] == "missing":
+        return f"{key}: expected a value, got none; `pulumi config set {key} …`"
+    expected = _EXPECTED.get(error["type"]) or (
+        error["msg"].removeprefix("Value error, ").replace("Input should be ", "").lower()
+        if error["type"] != "value_error"
+        else str(error["ctx"]["error"])
+    )
+    got = "(secret)" if key in secret else repr(error["input"])
+    return f"{key}{path}: expected {expected}, got {got}"
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Mistakes between keys, each of which is well-formed by itself."""
+    edge, networks = settings.edge, settings.networks
+    if not re.fullmatch(rf"[a-z0-9][a-z0-9-]{{0,{MAX_STACK_LENGTH - 1}}}", settings.stack):
+        yield (
+            f"stack name: expected at most {MAX_STACK_LENGTH} of a-z, 0-9 and -, because host "
+            f"names carry it, got {settings.stack!r}"
+        )
+    for name in sorted(referenced(settings.backend.environment) - set(settings.secrets)):
+        yield (
+            "backendEnvironment: expected references to known secrets "
+            f"({', '.join(sorted(settings.secrets))}), got ${{{name}}}"
+        )
+    if edge.tls == "provided":
+        for key, value in (
+            ("edgeCertificate", edge.certificate),
+            ("edgeCertificateKey", edge.certificate_key),
+        ):
+            if "-----BEGIN" not in value:
+                yield f"{key}: expected PEM text, because edgeTls is provided, got none"
+    if edge.http_port == edge.https_port:
+        yield f"edgeHttpsPort: expected another port than edgeHttpPort, got {edge.https_port}"
+    if edge.drain_seconds < edge.request_timeout:
+        yield (
+            f"edgeDrainSeconds: expected at least edgeRequestTimeout ({edge.request_timeout}), "
+            f"got {edge.drain_seconds}"
+        )
+    subnets = {
+        "networkEdgeSubnet": networks.edge,
+        "networkAppSubnet": networks.app,
+        "networkDataSubnet": networks.data,
+    }
+    for (a, left), (b, right) in combinations(subnets.items(), 2):
+        if ipaddress.ip_network(left).overlaps(ipaddress.ip_network(right)):
+            yield f"{b}: expected a network apart from {a} ({left}), got {right}"
+    if settings.backend.status_path not in settings.backend.endpoints:
+        yield (
+            "backendStatusPath: expected one of backendEndpoints, "
+            f"got {settings.backend.status_path!r}"
+        )

@@ -1,0 +1,179 @@
+"""What the host itself remembers: which release is in which slot, and where traffic is.
+
+One file, `state.json`, in the switch's control volume. The switch agent is its only writer; the
+plan, `ytops status` and the steps read it. It holds secrets by reference only.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rollout.names import Colour
+
+STATE_FILE = "state.json"
+HISTORY_FILE = "history.jsonl"
+WORKERS_FILE = "workers.json"
+
+
+class Record(BaseModel):
+    """Frozen, and refusing keys that it does not know: a typing error is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(Record):
+    """What one container may use. `memory` in MB, `cpus` in cores, `pids` in processes."""
+
+    memory: int
+    cpus: float
+    pids: int
+
+
+class Health(Record):
+    """Docker's health check of the app, in seconds (manual 7.1: 30/10/3)."""
+
+    path: str
+    interval: int
+    timeout: int
+    retries: int
+    start_period: int
+
+
+class Wanted(Record):
+    """What the configuration asks for: a version, and the fingerprint it has with this config."""
+
+    version: str
+    fingerprint: str
+
+    @property
+    def identity(self) -> str:
+        return f"{self.version}+{self.fingerprint}"
+
+
+class Release(Record):
+    """All that is needed to declare a release's containers again, secrets by reference.
+
+    `environment` values may hold `${name}`: the secret of that name, filled in when a container
+    is declared. `image` is what Docker runs (name@digest, or an image id for a local image).
+    """
+
+    version: str
+    fingerprint: str
+    image: str
+    tag: str
+    digest: str
+    environment: dict[str, str]
+    port: int
+    health: Health
+    endpoints: tuple[str, ...]
+    status_path: str
+    app_command: tuple[str, ...]
+    worker_command: tuple[str, ...]
+    beat_command: tuple[str, ...]
+    migrate_command: tuple[str, ...]
+    queues: tuple[str, ...]
+    worker_replicas: int
+    worker_stop_seconds: int
+    app_limits: Limits
+    worker_limits: Limits
+    beat_limits: Limits
+    user: str
+    media_path: str
+
+    @property
+    def identity(self) -> str:
+        return f"{self.version}+{self.fingerprint}"
+
+
+class Slot(Record):
+    """One slot's occupant. `claim` numbers the occupancy: the same release deployed again later
+    has another. `ready` once its app and workers passed every check beside the live one."""
+
+    identity: str
+    claim: int
+    status: Literal["preparing", "ready"] = "preparing"
+    was_live: bool = False
+
+
+class Pointer(Record):
+    """Where traffic is."""
+
+    colour: Colour
+    identity: str
+
+
+class Withdrawal(Record):
+    """A release that was taken out of traffic; it returns only on purpose, naming `serial`."""
+
+    serial: int
+    at: str
+    why: str
+
+
+class Pending(Record):
+    """A switch that has moved traffic and is not confirmed yet: it is undone unless it is."""
+
+    token: str
+    serial: int
+    source: Pointer | None
+    target: Pointer
+    who: str
+    since: str
+
+
+class Hold(Record):
+    """A person's lock on deploys (`ytops lock`)."""
+
+    who: str
+    since: str
+    why: str
+    version: str = ""
+
+
+class Event(Record):
+    """One line of the deploy history."""
+
+    at: str
+    kind: Literal["deploy", "rollback", "revert", "lock", "unlock"]
+    serial: int
+    source: str
+    target: str
+    who: str
+    seconds: float = 0.0
+    note: str = ""
+
+
+class HostState(Record):
+    """The whole file. `serial` counts confirmed switches and fences: a switch names the next."""
+
+    schema_version: Literal[1] = 1
+    serial: int = 0
+    claim: int = 0
+    live: Pointer | None = None
+    asked: Wanted | None = None
+    slots: dict[Colour, Slot] = Field(default_factory=dict)
+    releases: dict[str, Release] = Field(default_factory=dict)
+    withdrawn: dict[str, Withdrawal] = Field(default_factory=dict)
+    pending: Pending | None = None
+    hold: Hold | None = None
+    markers: dict[str, str] = Field(default_factory=dict)
+    last: Event | None = None
+    """The last deploy, rollback or revert."""
+
+
+class WorkerState(Record):
+    """What the agent last heard from one worker. `busy`: jobs active or reserved there."""
+
+    node: str
+    identity: str
+    queues: tuple[str, ...]
+    busy: int
+
+
+class Workers(Record):
+    """All workers that answered, as of `at` (UTC, ISO 8601)."""
+
+    at: str
+    workers: dict[str, WorkerState] = Field(default_factory=dict)

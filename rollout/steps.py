@@ -1,0 +1,186 @@
+"""The parameters of each step of a deploy: what a component declares is what the step reads.
+
+A step is one `Command` resource that runs `ytops-step NAME`. Its parameters travel as JSON in the
+environment variable `STEP`; secrets travel as variables of their own. `key` names the slot's
+occupancy (`IDENTITY#CLAIM`): a step that ran for it once does not run again.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rollout.names import Colour
+from rollout.state import Pointer, Record, Release, Wanted
+
+PARAMETERS = "STEP"
+
+
+class Gate(Record):
+    """Everything that changes production depends on it; the checklist fills it."""
+
+    action: str
+    target: Pointer | None
+    serial: int
+
+
+class Claim(Record):
+    """Take the idle slot for a release; later steps of an overtaken run are refused."""
+
+    switch: str
+    colour: Colour
+    release: Release
+    claim: int
+    live: Pointer | None
+
+
+class Backup(Record):
+    """A `pg_dump` of `database` to `volume`, listed back, before anything is changed.
+
+    Secret: PGPASSWORD."""
+
+    switch: str
+    image: str
+    postgres: str
+    network: str
+    volume: str
+    database: str
+    user: str
+    colour: Colour
+    key: str
+
+
+class Image(Record):
+    """The release's image, on the host, with the digest that the plan was made from."""
+
+    tag: str
+    image: str
+    digest: str
+
+
+class Migrate(Record):
+    """The migrations, in a one-shot container of the new image. Secrets: the app's variables,
+    under their own names; `variables` lists which to pass on."""
+
+    switch: str
+    container: str
+    image: str
+    networks: tuple[str, ...]
+    command: tuple[str, ...]
+    variables: tuple[str, ...]
+    user: str
+    media_volume: str
+    media_path: str
+    memory: int
+    timeout: int
+    labels: dict[str, str]
+    colour: Colour
+    key: str
+
+
+class Healthy(Record):
+    """Wait until Docker calls the container healthy; on failure show its last lines and stop it."""
+
+    container: str
+    timeout: int
+
+
+class WorkersAnswer(Record):
+    """Wait until every worker answers Celery's ping, paused."""
+
+    switch: str
+    containers: tuple[str, ...]
+    timeout: int
+
+
+class Verify(Record):
+    """Ask the idle slot itself: endpoints, version, fingerprint. Then it counts as ready."""
+
+    switch: str
+    app: str
+    colour: Colour
+    identity: str
+    claim: int
+    timeout: int
+
+
+class Watch(Record):
+    """How long, and by what limits, a switched release is watched before it is confirmed."""
+
+    seconds: int
+    error_rate: float
+    p95_ms: int
+    min_requests: int
+
+
+class Services(Record):
+    """The five services of the manual's post-deployment check, by container."""
+
+    nginx: str
+    app: str
+    postgres: str
+    redis: str
+    celery: tuple[str, ...]
+    database: str
+    user: str
+
+
+class Switch(Record):
+    """Move web, consumption and beat together; verify; watch; confirm or move all back."""
+
+    switch: str
+    serial: int
+    source: Pointer | None
+    target: Pointer
+    kind: Literal["deploy", "rollback"]
+    asked: Wanted
+    watch: Watch
+    services: Services
+    boot_timeout: int
+
+
+class Cache(Record):
+    """Flush the cache's logical database, and only that. Secret: REDISCLI_AUTH."""
+
+    redis: str
+    user: str
+    database: int
+    serial: int
+
+
+class Notify(Record):
+    """Tell the webhook. Secret: WEBHOOK (empty: nobody is told)."""
+
+    stack: str
+    source: str
+    target: str
+    kind: str
+    serial: int
+
+
+class Files(Record):
+    """Write files into a volume through a one-shot container of `image`. Secret: FILES, a JSON
+    object of name to text."""
+
+    image: str
+    volume: str
+    user: str
+    reload: str = ""
+    """A container to send SIGHUP to afterwards, when it runs."""
+
+
+class EdgeFiles(Record):
+    """nginx's configuration and certificate, through the switch. Secret: FILES, as above."""
+
+    switch: str
+    edge: str
+    config_hash: str
+    self_signed: bool
+
+
+class Roles(Record):
+    """The database's roles and their passwords. Secrets: APP_PASSWORD, REPLICATION_PASSWORD."""
+
+    postgres: str
+    database: str
+    user: str
+    replication_user: str

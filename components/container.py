@@ -14,13 +14,15 @@ import pulumi_docker as docker
 
 from components.site import Site
 from ops.docker import Docker
+from ops.errors import OpsError
 from ops.stale import remove_stale
 from rollout.names import COLOUR_LABEL, PART_LABEL, RELEASE_LABEL, STACK_LABEL
 
 # Five files of 20 MB: some days of logs at the sandbox's rate, and a bound on the disk (CIS 2.12).
 LOG_OPTIONS = {"max-size": "20m", "max-file": "5"}
-# Temporary files live in memory: nothing executable, no devices, no set-uid.
-TMPFS_OPTIONS = "rw,noexec,nosuid,nodev,size=64m"
+# Temporary files live in memory: nothing executable, no devices, no set-uid. The owner is given,
+# because the runtime takes the mode of the image's folder and makes root its owner.
+TMPFS_OPTIONS = "rw,noexec,nosuid,nodev,size=64m,mode=1777,uid={uid},gid={gid}"
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def container(
     }
     opts.hooks = _hooks(args, site)
     opts.delete_before_replace = True  # the names are fixed
+    # The provider would note a changed tmpfs, and not mount it.
+    opts.replace_on_changes = ["tmpfs"]
     return docker.Container(
         name,
         name=args.container,
@@ -122,7 +126,7 @@ def container(
             )
             for v in args.volumes
         ],
-        tmpfs=dict.fromkeys(args.tmpfs, TMPFS_OPTIONS),
+        tmpfs=dict.fromkeys(args.tmpfs, _tmpfs_options(args.user)),
         ports=[
             docker.ContainerPortArgs(ip=address, external=published, internal=inside)
             for address, published, inside in args.ports
@@ -148,6 +152,11 @@ def container(
     )
 
 
+def _tmpfs_options(user: str) -> str:
+    uid, gid = user.split(":")
+    return TMPFS_OPTIONS.format(uid=uid, gid=gid)
+
+
 def _healthcheck(check: Check | None) -> docker.ContainerHealthcheckArgs | None:
     if check is None:
         return None
@@ -167,6 +176,11 @@ def _hooks(args: ContainerArgs, site: Site) -> pulumi.ResourceHookBinding:
         remove_stale(Docker(host), args.container, site.names)
 
     def limit_processes(_: pulumi.ResourceHookArgs) -> None:
-        Docker(host).call("update", "--pids-limit", str(args.pids), args.container)
+        answer = Docker(host).call(
+            "update", "--pids-limit", str(args.pids), args.container, check=False
+        )
+        # One that has already ended is for the step that waits for its health to tell about.
+        if answer.code and "stopped container" not in answer.words:
+            raise OpsError(f"{args.container} got no process limit: {answer.words}")
 
     return pulumi.ResourceHookBinding(before_create=[clear_name], after_create=[limit_processes])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 import pulumi
@@ -13,7 +12,7 @@ from components.site import Site
 from components.step import step
 from ops.switch.config import SwitchConfig
 from rollout import steps
-from rollout.edge import RUN_SH, EdgeConfig, render_nginx
+from rollout.edge import RUN_SH, EdgeConfig, config_hash, render_nginx
 from rollout.names import (
     EDGE_HTTP_PORT,
     EDGE_HTTPS_PORT,
@@ -40,6 +39,7 @@ class Edge(pulumi.ComponentResource):
         name: str,
         networks: Networks,
         redis: pulumi.Resource,
+        switch_image: str,
         site: Site,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -54,7 +54,7 @@ class Edge(pulumi.ComponentResource):
             ContainerArgs(
                 container=site.names.switch,
                 part="switch",
-                image=site.settings.edge.ops_image,
+                image=switch_image,
                 user=NGINX_UID,
                 networks=[
                     Attachment(networks.app, address(site.settings.networks.app, "switch")),
@@ -98,22 +98,20 @@ class Edge(pulumi.ComponentResource):
         """nginx.conf and the certificate, checked by nginx before it takes them."""
         settings = self._site.settings
         edge = settings.edge
-        conf = render_nginx(
-            EdgeConfig(
-                app_subnet=settings.networks.app,
-                tls=edge.tls != "off",
-                domain=edge.domain,
-                http_port=edge.http_port,
-                https_port=edge.https_port,
-                hsts_seconds=edge.hsts_seconds,
-                max_body_mb=edge.max_body_mb,
-                request_timeout_seconds=edge.request_timeout,
-                drain_seconds=edge.drain_seconds,
-                trusted_proxies=edge.trusted_proxies,
-                switch_address=address(settings.networks.app, "switch"),
-            )
+        config = EdgeConfig(
+            app_subnet=settings.networks.app,
+            tls=edge.tls != "off",
+            domain=edge.domain,
+            http_port=edge.http_port,
+            https_port=edge.https_port,
+            hsts_seconds=edge.hsts_seconds,
+            max_body_mb=edge.max_body_mb,
+            request_timeout_seconds=edge.request_timeout,
+            drain_seconds=edge.drain_seconds,
+            trusted_proxies=edge.trusted_proxies,
+            switch_address=address(settings.networks.app, "switch"),
         )
-        files = {"nginx.conf": conf, "run.sh": RUN_SH}
+        files = {"nginx.conf": render_nginx(config), "run.sh": RUN_SH}
         if edge.tls == "provided":
             files |= {"tls/cert.pem": edge.certificate, "tls/key.pem": edge.certificate_key}
         return step(
@@ -121,7 +119,7 @@ class Edge(pulumi.ComponentResource):
             steps.EdgeFiles(
                 switch=self._site.names.switch,
                 edge=self._site.names.edge,
-                config_hash=hashlib.sha256(conf.encode()).hexdigest(),
+                config_hash=config_hash(config),
                 self_signed=edge.tls == "self-signed",
             ),
             settings.deployment.docker_host,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_command as command
 
-from components.step import step
+from components.step import DESCRIPTION, step
 from rollout import steps
 from rollout.plan import Plan
 from rollout.settings import Settings
@@ -20,11 +20,12 @@ def gate(plan: Plan, settings: Settings) -> command.local.Command:
     return step(
         "gate",
         steps.Gate(
-            action="deploy" if plan.target else "nothing",
+            action=plan.action,
+            reason=plan.reason,
             target=plan.target,
             serial=plan.serial,
         ),
         settings.deployment.docker_host,
-        pulumi.ResourceOptions(),
+        pulumi.ResourceOptions(ignore_changes=None if plan.changes_traffic else DESCRIPTION),
         key=f"{plan.target.identity if plan.target else ''}@{plan.serial}",
     )

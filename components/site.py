@@ -27,19 +27,20 @@ class Site:
         after: Sequence[pulumi.Resource] = (),
         *,
         frozen: bool = False,
-        protect: bool | None = None,
+        ignore: Sequence[str] | None = None,
+        protect: bool = True,
     ) -> pulumi.ResourceOptions:
         """Options of a resource: behind the gate, protected in production.
 
-        `frozen` resources keep what they were created with, whatever the configuration says now.
+        `frozen` resources keep what they were created with, whatever the configuration says now;
+        `ignore` names the properties of which that is true otherwise.
         """
-        if protect is None:
-            protect = True
+        ignored = ["*"] if frozen else list(ignore or ())
         return pulumi.ResourceOptions(
             parent=parent,
             depends_on=[self.gate, *after],
             protect=self.settings.deployment.protect and protect,
-            ignore_changes=["*"] if frozen else None,
+            ignore_changes=ignored or None,
         )
 
     def docker_options(
@@ -48,7 +49,7 @@ class Site:
         after: Sequence[pulumi.Resource] = (),
         *,
         frozen: bool = False,
-        protect: bool | None = None,
+        protect: bool = True,
     ) -> pulumi.ResourceOptions:
         """The same for a resource of the Docker provider."""
         options = self.options(parent, after, frozen=frozen, protect=protect)

@@ -11,6 +11,9 @@ import pulumi_command as command
 from rollout.state import Record
 from rollout.steps import PARAMETERS
 
+# What a step is told, as against `triggers`, which decides whether it runs anew.
+DESCRIPTION = ["create", "environment", "logging"]
+
 
 def step(
     name: str,

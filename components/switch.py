@@ -6,7 +6,7 @@ import pulumi
 import pulumi_command as command
 
 from components.site import Site
-from components.step import step
+from components.step import DESCRIPTION, step
 from rollout import steps
 from rollout.plan import Plan
 from rollout.settings import CACHE_DATABASE, REDIS_USER
@@ -16,7 +16,8 @@ class BlueGreenSwitch(pulumi.ComponentResource):
     """switch → cache → notify (manual 7.1, steps 6 to 8 and its post-deployment check).
 
     Each is keyed by the number of the switch: the host counts them, so a run that was killed after
-    the host had confirmed finds its work done.
+    the host had confirmed finds its work done. A run that moves no traffic declares the last
+    switch again, and does not care how it was described.
     """
 
     moved: command.local.Command
@@ -33,12 +34,12 @@ class BlueGreenSwitch(pulumi.ComponentResource):
         settings, key = site.settings, str(plan.serial)
         host = settings.deployment.docker_host
         webhook = {"WEBHOOK": settings.operations.notify_webhook}
-        frozen = not plan.changes_traffic
+        settled = None if plan.changes_traffic else DESCRIPTION
         self.moved = step(
             "switch",
             _parameters(plan, site),
             host,
-            site.options(self, after, frozen=frozen, protect=False),
+            site.options(self, after, ignore=settled, protect=False),
             key=key,
             secrets=webhook,
         )
@@ -51,7 +52,7 @@ class BlueGreenSwitch(pulumi.ComponentResource):
                 serial=plan.serial,
             ),
             host,
-            site.options(self, [self.moved], frozen=frozen, protect=False),
+            site.options(self, [self.moved], ignore=settled, protect=False),
             key=key,
             secrets={"REDISCLI_AUTH": settings.redis.password},
         )
@@ -65,7 +66,7 @@ class BlueGreenSwitch(pulumi.ComponentResource):
                 serial=plan.serial,
             ),
             host,
-            site.options(self, [flushed], frozen=frozen, protect=False),
+            site.options(self, [flushed], ignore=settled, protect=False),
             key=key,
             secrets=webhook,
         )

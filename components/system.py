@@ -35,6 +35,7 @@ class Run:
     names: Names
     observation: Observation
     plan: Plan
+    switch_image: str
 
 
 def begin() -> Run:
@@ -44,12 +45,13 @@ def begin() -> Run:
         names = Names(settings.stack)
         observation = _observe(settings, names)
         decided = plan(observation.view, _wanted(settings), settings.deployment.reinstate)
+        switch_image = _switch_image(settings, observation)
     except (SettingsError, OpsError) as error:
         _stop(str(error))
     if decided.action == "refuse":
         _stop(decided.reason)
     pulumi.log.info(f"plan: {decided.action}: {decided.reason}")
-    return Run(settings, names, observation, decided)
+    return Run(settings, names, observation, decided, switch_image)
 
 
 class System:
@@ -66,7 +68,7 @@ class System:
         )
         self.postgres = Postgres("postgres", self.networks, self.site)
         self.redis = Redis("redis", self.networks, self.site)
-        self.edge = Edge("edge", self.networks, self.redis.ready, self.site)
+        self.edge = Edge("edge", self.networks, self.redis.ready, run.switch_image, self.site)
         self.media = volume("media", self.edge, self.site)
         self.slots = [self._slot(declared) for declared in run.plan.slots]
         self._draining()
@@ -160,6 +162,13 @@ def _wanted(settings: Settings) -> Release | None:
         return None
     image = image_identity(Docker(settings.deployment.docker_host), image_tag(settings))
     return wanted_release(settings, image)
+
+
+def _switch_image(settings: Settings, observation: Observation) -> str:
+    """The agent's image by digest, so that a rebuilt one of the same tag is taken up."""
+    if observation.source != "host":
+        return settings.edge.ops_image
+    return image_identity(Docker(settings.deployment.docker_host), settings.edge.ops_image).image
 
 
 def _record(decided: Plan, observation: Observation) -> HostState:

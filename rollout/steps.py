@@ -19,6 +19,7 @@ class Gate(Record):
     """Everything that changes production depends on it; the checklist fills it."""
 
     action: str
+    reason: str
     target: Pointer | None
     serial: int
 

@@ -1,0 +1,39 @@
+# Every command that the README names. Each is complete by itself on a fresh machine.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+SANDBOX := source ./.env.sandbox
+
+.PHONY: help setup up down test check e2e lock format purge
+
+help: ## this list
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
+
+setup: ## Python environment, Pulumi and its plugins, Docker engine, images
+	@$(PYTHON) -m toolchain setup
+
+up: setup ## deploy the sandbox stack on this machine's Docker
+	@$(SANDBOX) && ytops up
+
+down: ## remove everything that `make up` made
+	@$(PYTHON) -m toolchain down
+
+test: setup check e2e ## everything: format, lint, types, unit, policies, and end to end on real Docker
+
+e2e: ## end to end: the real engine, real Docker
+	@$(SANDBOX) && pytest tests/e2e
+
+check: ## the inner loop: format, lint, types, unit tests and policies
+	@$(PYTHON) -m toolchain setup --only python
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+	@.venv/bin/pytest tests/unit tests/policies
+
+format: ## write the format that `make check` wants
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+lock: ## pin requirements.in, with hashes, into requirements.txt
+	@.venv/bin/uv pip compile -q --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 requirements.in -o requirements.txt
+
+purge: down ## also remove the caches that set-up keeps outside the checkout
+	@$(PYTHON) -m toolchain purge

@@ -1,0 +1,212 @@
+"""A conversation with the switch agent, over `docker exec`: verbs out, events and answers back.
+
+One session is one connection. A switch that was begun on it is undone by the agent when it ends
+without `confirm`; until then the session tells the agent every two seconds that it is still there.
+"""
+
+from __future__ import annotations
+
+import getpass
+import itertools
+import json
+import os
+import queue
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+from ops.docker import LOG_LINES, Docker, Say, end
+from ops.errors import OpsError, SwitchRefused
+
+CLIENT = ("python3", "-m", "ops.switch.client")
+RENEW_SECONDS = 2
+SILENCE_SECONDS = 120  # without a word, beyond what was asked for: as good as gone
+START_SECONDS = 15  # from `docker start` to an answer; measured at about 1
+
+Result = dict[str, Any]
+
+
+class Lost(OpsError):
+    """The connection to the agent ended before the answer."""
+
+
+def who() -> str:
+    """Who is deploying: $YTOPS_WHO, else user@host."""
+    return os.environ.get("YTOPS_WHO") or f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+class Session:
+    """`with Session(docker, container, say) as session: session.ask("state")`."""
+
+    def __init__(self, docker: Docker, container: str, say: Say) -> None:
+        self.docker = docker
+        self.container = container
+        self._say = say
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, queue.SimpleQueue[Result | None]] = {}
+        self._turn = threading.Lock()
+        self._ended = False
+        self._stop_renewing = threading.Event()
+        self._errors: deque[str] = deque(maxlen=LOG_LINES)
+
+    def __enter__(self) -> Session:
+        _wake(self.docker, self.container)
+        self._process = self.docker.spawn(
+            ["exec", "--interactive", self.container, *CLIENT], True, subprocess.PIPE
+        )
+        self._readers = [
+            threading.Thread(target=read, daemon=True) for read in (self._listen, self._overhear)
+        ]
+        for reader in self._readers:
+            reader.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave. The agent hears of it by the end of its input."""
+        self._stop_renewing.set()
+        assert self._process.stdin
+        with suppress(OSError):
+            self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        end(self._process)
+
+    def ask(self, verb: str, **fields: Any) -> Result:
+        """Send a verb; say the events that come; return the result.
+
+        Raises SwitchRefused with the agent's words, Lost when the connection ends before.
+        """
+        number, answers = self._send(verb, fields)
+        patience = SILENCE_SECONDS + max(fields.get("timeout", 0), fields.get("seconds", 0))
+        try:
+            while (message := answers.get(timeout=patience)) is not None:
+                if "event" in message:
+                    self._say(str(message["event"]))
+                elif message.get("ok"):
+                    result: Result = message.get("result") or {}
+                    return result
+                else:
+                    raise SwitchRefused(str(message.get("error") or "the switch refused"))
+        except queue.Empty:
+            raise Lost(
+                f"The switch agent did not answer `{verb}` in {patience:.0f} s.\n"
+                f"Next: `docker logs --tail 50 {self.container}`"
+            ) from None
+        finally:
+            self._waiting.pop(number, None)
+        raise self._lost(verb)
+
+    def begin(self, **fields: Any) -> Result:
+        """Move traffic, and keep saying that we are there until `confirm`, `abort` or the end."""
+        result = self.ask("begin", **fields)
+        if not result.get("already"):
+            threading.Thread(target=self._renew, daemon=True).start()
+        return result
+
+    def confirm(self, **fields: Any) -> Result:
+        return self._last("confirm", fields)
+
+    def abort(self, **fields: Any) -> Result:
+        return self._last("abort", fields)
+
+    def _last(self, verb: str, fields: dict[str, Any]) -> Result:
+        try:
+            return self.ask(verb, **fields)
+        finally:
+            self._stop_renewing.set()
+
+    # The threads
+
+    def _listen(self) -> None:
+        assert self._process.stdout
+        with self._process.stdout as lines:
+            for line in lines:
+                with suppress(ValueError):
+                    message = json.loads(line)
+                    waiting = self._waiting.get(message.get("id"))
+                    if waiting:
+                        waiting.put(message)
+        with self._turn:
+            self._ended = True
+            for waiting in list(self._waiting.values()):
+                waiting.put(None)
+
+    def _overhear(self) -> None:
+        assert self._process.stderr
+        with self._process.stderr as lines:
+            for line in lines:
+                self._errors.append(line.decode(errors="replace").rstrip())
+
+    def _renew(self) -> None:
+        while not self._stop_renewing.wait(RENEW_SECONDS):
+            with suppress(OpsError):
+                number, _ = self._send("renew", {})
+                self._waiting.pop(number, None)
+
+    def _send(
+        self, verb: str, fields: dict[str, Any]
+    ) -> tuple[int, queue.SimpleQueue[Result | None]]:
+        number = next(self._numbers)
+        answers: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
+        line = json.dumps({"id": number, "verb": verb, **fields}) + "\n"
+        assert self._process.stdin
+        with self._turn:
+            self._waiting[number] = answers
+            try:
+                if self._ended:
+                    raise BrokenPipeError
+                self._process.stdin.write(line.encode())
+                self._process.stdin.flush()
+            except (OSError, ValueError):
+                self._waiting.pop(number, None)
+                raise self._lost(verb) from None
+        return number, answers
+
+    def _lost(self, verb: str) -> OpsError:
+        """Why the line is dead: the host, the container or the agent."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(2)
+        self._readers[1].join(1)
+        words = "\n".join(self._errors).strip()
+        reason = f": {words}" if words else "."
+        return self.docker.unreachable(words) or Lost(
+            f"The connection to the switch agent ended before it answered `{verb}`{reason}\n"
+            f"Next: `docker logs --tail 50 {self.container}`"
+        )
+
+
+def _wake(docker: Docker, container: str) -> None:
+    """The agent's container, started when it stands still."""
+    found = docker.inspect(container)
+    if found is None:
+        raise OpsError(
+            f"There is no switch agent ({container}) on {docker.host}. "
+            "Next: `ytops up`, which declares it"
+        )
+    if found.running and found.health != "starting":
+        return
+    if found.stopped:
+        docker.start(container)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        found = docker.inspect(container)
+        if found and found.running and found.health in ("", "healthy"):
+            return
+        if docker.exec(container, *CLIENT, "health", timeout=10).code == 0:
+            return  # Docker asks only every few seconds
+        time.sleep(0.2)
+    lines = "\n".join(f"  {line}" for line in docker.logs(container).splitlines())
+    raise OpsError(
+        f"The switch agent ({container}) does not come up on {docker.host}. Its last lines:\n"
+        f"{lines}\nNext: `docker inspect {container}`"
+    )

@@ -1,0 +1,292 @@
+"""The docker CLI, typed: how everything on a host is reached, local or by ssh, from one place.
+
+Argument lists only, never a shell. Secrets go by name (`-e NAME`), their values in the client's
+environment. Children get a session of their own: a signal for the step is the step's to act on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from ops.errors import HostUnreachable, OpsError
+
+LOG_LINES = 25
+ANSWER_SECONDS = 60  # docker's own ssh connection gives up after 30
+LEAVE_SECONDS = 5  # between asking a child to end and ending it
+
+_UNREACHABLE = re.compile(
+    r"cannot connect to the docker daemon|error during connect|failed to connect to the docker api"
+    r"|permission denied while trying to connect",
+    re.IGNORECASE,
+)
+_MISSING = re.compile(r"no such (object|container|image|volume|network)", re.IGNORECASE)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one call of the CLI gave."""
+
+    code: int
+    out: str
+    error: str = ""
+
+    @property
+    def words(self) -> str:
+        """What docker, or the command inside, had to say about a failure."""
+        return (self.error.strip() or self.out.strip()).removeprefix("Error response from daemon: ")
+
+
+@dataclass(frozen=True)
+class Container:
+    """The part of `docker inspect` that steps decide by."""
+
+    name: str
+    status: str
+    exit_code: int = 0
+    restarts: int = 0
+    health: str = ""
+    health_output: str = ""
+    oom_killed: bool = False
+    error: str = ""
+    labels: Mapping[str, str] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.status == "running"
+
+    @property
+    def stopped(self) -> bool:
+        return self.status in ("created", "exited", "dead")
+
+    def label(self, name: str) -> str:
+        return (self.labels or {}).get(name, "")
+
+
+class Docker:
+    """The CLI against one host. Without `host`: DOCKER_HOST, else this machine's daemon."""
+
+    def __init__(self, host: str = "") -> None:
+        self.host = host or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+    # Calls
+
+    def call(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        variables: Mapping[str, str] | None = None,
+        timeout: float = ANSWER_SECONDS,
+        check: bool = True,
+    ) -> Answer:
+        """One command to its end. `variables` join the client's environment, for `-e NAME`."""
+        process = self.spawn(arguments, stdin is not None, subprocess.PIPE, variables)
+        try:
+            out, error = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            words = f"no answer to `docker {_shown(arguments)}` in {timeout:.0f} s"
+            raise self._unreachable(words) from None
+        finally:
+            end(process)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    with suppress(OSError):
+                        stream.close()
+        answer = Answer(process.returncode, _text(out), _text(error))
+        if answer.code:
+            self._examine(answer, check, arguments)
+        return answer
+
+    def stream(self, *arguments: str, say: Say, timeout: float | None = None) -> int | None:
+        """A long command, line by line as it speaks. None: it was not over in time."""
+        process = self.spawn(arguments, False, subprocess.STDOUT)
+        lines: list[str] = []
+
+        def read(stream: IO[bytes]) -> None:
+            with stream:
+                for line in stream:
+                    lines.append(_text(line).rstrip())
+                    say(lines[-1])
+
+        assert process.stdout
+        reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
+        reader.start()
+        try:
+            process.wait(timeout)
+            reader.join(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            end(process)
+        if process.returncode:
+            self._examine(Answer(process.returncode, "\n".join(lines[-5:])), False, arguments)
+        return process.returncode
+
+    def spawn(
+        self,
+        arguments: Sequence[str],
+        stdin: bool,
+        errors: int,
+        variables: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """The CLI as a child that outlives no signal but ours."""
+        environment = {**os.environ, **(variables or {}), "DOCKER_HOST": self.host}
+        program = shutil.which("docker")
+        if program is None:
+            raise OpsError("There is no `docker` command here. Next: `apt install docker-cli`")
+        return subprocess.Popen(
+            [program, *arguments],
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def _examine(self, answer: Answer, check: bool, arguments: Sequence[str]) -> None:
+        if _UNREACHABLE.search(answer.error or answer.out):
+            raise self._unreachable(answer.words)
+        if check:
+            raise OpsError(f"docker {_shown(arguments)} failed on {self.host}: {answer.words}")
+
+    def unreachable(self, words: str) -> HostUnreachable | None:
+        """The error that these words of docker's stand for, when they say that it isn't there."""
+        return self._unreachable(words.strip()) if _UNREACHABLE.search(words) else None
+
+    def _unreachable(self, words: str) -> HostUnreachable:
+        return HostUnreachable(
+            f"The Docker host {self.host} does not answer: {words}\nNext: `{self._try_by_hand()}`"
+        )
+
+    def _try_by_hand(self) -> str:
+        if not self.host.startswith("ssh://"):
+            return f"docker --host {self.host} info"
+        url = urlsplit(self.host)
+        user = f"{url.username}@" if url.username else ""
+        port = f"-p {url.port} " if url.port else ""
+        return f"ssh {port}{user}{url.hostname} docker info"
+
+    # Containers
+
+    def inspect(self, container: str) -> Container | None:
+        """None when there is no such container."""
+        found = self._inspect("container", container)
+        return _container(found) if found else None
+
+    def _inspect(self, kind: str, name: str) -> dict[str, Any] | None:
+        answer = self.call(kind, "inspect", name, check=False)
+        if answer.code == 0:
+            found: dict[str, Any] = json.loads(answer.out)[0]
+            return found
+        if _MISSING.search(answer.error):
+            return None
+        raise OpsError(f"docker {kind} inspect {name} failed on {self.host}: {answer.words}")
+
+    def logs(self, container: str, tail: int = LOG_LINES) -> str:
+        """The last lines, both streams; empty when there are none, or no container."""
+        lines: list[str] = []
+        self.stream("logs", "--tail", str(tail), container, say=lines.append, timeout=20)
+        return "\n".join(lines[-tail:])
+
+    def start(self, container: str) -> None:
+        self.call("start", container)
+
+    def stop(self, container: str, seconds: int = 10) -> None:
+        self.call("stop", "--time", str(seconds), container, timeout=seconds + ANSWER_SECONDS)
+
+    def remove(self, container: str) -> None:
+        self.call("rm", "--force", "--volumes", container, check=False)
+
+    def kill(self, container: str, signal_name: str) -> None:
+        self.call("kill", "--signal", signal_name, container)
+
+    def wait(self, container: str, timeout: float) -> int:
+        return int(self.call("wait", container, timeout=timeout).out.strip())
+
+    def exec(
+        self,
+        container: str,
+        *command: str,
+        user: str = "",
+        stdin: bytes | None = None,
+        variables: Mapping[str, str] | None = None,
+        timeout: float = ANSWER_SECONDS,
+    ) -> Answer:
+        """A command inside a container; its failure is the caller's to judge."""
+        options = ["--interactive"] if stdin is not None else []
+        options += ["--user", user] if user else []
+        options += by_name(variables or ())
+        return self.call(
+            "exec", *options, container, *command,
+            stdin=stdin, variables=variables, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    # Images
+
+    def image(self, name: str) -> tuple[str, tuple[str, ...]] | None:
+        """An image's id and its repository digests; None when the host has no such image."""
+        found = self._inspect("image", name)
+        return (found["Id"], tuple(found.get("RepoDigests") or ())) if found else None
+
+    def pull(self, name: str, say: Say) -> bool:
+        return self.stream("pull", name, say=say) == 0
+
+
+def by_name(variables: Mapping[str, str] | Sequence[str]) -> list[str]:
+    """Options that pass variables on without their values."""
+    return [word for name in variables for word in ("--env", name)]
+
+
+def end(process: subprocess.Popen[bytes], seconds: float = LEAVE_SECONDS) -> None:
+    """End a child and what it started (ssh), when it has not ended by itself."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            break
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+
+
+def elapsed(since: float) -> str:
+    """`3.2 s`, on the clock of `time.monotonic`."""
+    return f"{time.monotonic() - since:.1f} s"
+
+
+def _container(found: Mapping[str, Any]) -> Container:
+    state = found["State"]
+    health = state.get("Health") or {}
+    log = health.get("Log") or []
+    return Container(
+        name=found["Name"].removeprefix("/"),
+        status=state["Status"],
+        exit_code=state.get("ExitCode", 0),
+        restarts=found.get("RestartCount", 0),
+        health={"none": ""}.get(health.get("Status", ""), health.get("Status", "")),
+        health_output=(log[-1].get("Output") or "").strip() if log else "",
+        oom_killed=state.get("OOMKilled", False),
+        error=state.get("Error", ""),
+        labels=found["Config"].get("Labels") or {},
+    )
+
+
+def _shown(arguments: Sequence[str]) -> str:
+    """Enough of a command to know it by."""
+    return " ".join(arguments[:2]) if arguments[0] in ("container", "image") else arguments[0]
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")

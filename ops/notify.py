@@ -1,0 +1,64 @@
+"""Telling people: one JSON message to a Slack-compatible webhook. It never fails a deploy."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+from ops.agent import who
+from ops.docker import Say
+
+TIMEOUT_SECONDS = 5
+TRIES = 2
+PAUSE_SECONDS = 0.5
+
+
+def send(url: str, text: str, fields: Mapping[str, str | int], say: Say) -> bool:
+    """Post it. When that fails, one line says so; the URL's path is a secret and stays one."""
+    body = json.dumps({"text": text, **fields}).encode()
+    why = ""
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(PAUSE_SECONDS)
+        why = _post(url, body)
+        if not why:
+            return True
+    say(f"nobody was told: the webhook at {_host(url)} {why}")
+    return False
+
+
+def failed(url: str, stack: str, step: str, message: str, say: Say) -> bool:
+    """A step failed. Container logs stay here: only the first line travels."""
+    first = message.splitlines()[0] if message else ""
+    where = f" {stack}" if stack else ""
+    return send(
+        url,
+        f"YTEMPIRE{where}: the deploy failed at {step}: {first}",
+        {"event": "failed", "stack": stack, "step": step, "message": first, "who": who()},
+        say,
+    )
+
+
+def _post(url: str, body: bytes) -> str:
+    """Why it did not arrive, or an empty string."""
+    try:
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
+            return ""
+    except urllib.error.HTTPError as error:
+        return f"answered {error.code}"
+    except TimeoutError:
+        return f"did not answer in {TIMEOUT_SECONDS} s"
+    except urllib.error.URLError as error:
+        return f"can't be reached ({error.reason})"
+    except (OSError, ValueError, HTTPException) as error:
+        return f"can't be reached ({type(error).__name__})"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "(not a URL)"

@@ -1,0 +1,105 @@
+"""A constant load on the edge: open loop, a new connection a request, every answer written down."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+REQUEST_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request: when it was sent, what came back. `status` 0 is no answer at all."""
+
+    at: float
+    seconds: float
+    status: int
+    release: str
+    error: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.status != 200
+
+
+@dataclass
+class Load:
+    """Sends `rate` requests a second to 127.0.0.1:`port`, in turn over `paths`, until stopped.
+
+    Use as a context manager. At most `most` requests: a forgotten load ends by itself.
+    """
+
+    port: int
+    rate: float = 50
+    paths: tuple[str, ...] = ("/api/v1/status", "/api/v1/channels", "/health")
+    tls: bool = False
+    most: int = 60_000
+    answers: list[Answer] = field(default_factory=list)
+
+    def __enter__(self) -> Load:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._send_all()), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(REQUEST_SECONDS + 5)
+
+    @property
+    def failures(self) -> list[Answer]:
+        return [answer for answer in self.answers if answer.failed]
+
+    def summary(self) -> str:
+        causes = Counter(a.error or str(a.status) for a in self.failures)
+        return f"{len(self.failures)} of {len(self.answers)} failed: {dict(causes)}"
+
+    def releases(self) -> list[str]:
+        """Which releases answered, in order of sending, repetitions taken together."""
+        seen: list[str] = []
+        for answer in sorted(self.answers, key=lambda a: a.at):
+            if answer.release and (not seen or seen[-1] != answer.release):
+                seen.append(answer.release)
+        return seen
+
+    async def _send_all(self) -> None:
+        started, running = time.monotonic(), set[asyncio.Task[None]]()
+        for number in range(self.most):
+            if self._stop.is_set():
+                break
+            await asyncio.sleep(max(0.0, started + number / self.rate - time.monotonic()))
+            task = asyncio.create_task(self._send(self.paths[number % len(self.paths)]))
+            running.add(task)
+            task.add_done_callback(running.discard)
+        if running:
+            await asyncio.wait(running, timeout=REQUEST_SECONDS)
+
+    async def _send(self, path: str) -> None:
+        at = time.monotonic()
+        status, release, error = 0, "", ""
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                status, release = await self._ask(path)
+        except (OSError, TimeoutError, EOFError, ValueError) as problem:
+            error = f"{type(problem).__name__} {problem}".strip()
+        self.answers.append(Answer(at, time.monotonic() - at, status, release, error))
+
+    async def _ask(self, path: str) -> tuple[int, str]:
+        context = ssl._create_unverified_context() if self.tls else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+        try:
+            writer.write(
+                f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+            )
+            await writer.drain()
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            await reader.read()
+        finally:
+            writer.close()
+        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:])}
+        return int(head[0].split()[1]), headers.get("x-release", "")

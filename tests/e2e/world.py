@@ -1,0 +1,201 @@
+"""A stack of its own on this machine's Docker: the real engine, real containers, nothing shared."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a checkout holds that a run needs; linked, so that a test edits only its own stack file.
+LINKED = ("__main__.py", "components", "ops", "rollout", "policies", ".venv")
+COMMAND_SECONDS = 420
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one command did."""
+
+    code: int
+    text: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    def step_ran(self, name: str) -> bool:
+        """Whether the engine created, replaced or updated this resource."""
+        return bool(re.search(rf"^ *(\+|~|\+-|\+\+) .*\b{re.escape(name)} ", self.text, re.M))
+
+
+@dataclass
+class World:
+    """One stack. `number` keeps its ports and networks apart from the others'."""
+
+    stack: str
+    folder: Path
+    number: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def port(self) -> int:
+        return 18000 + self.number
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": "sandbox",
+            "YTOPS_STACK": self.stack,
+            "NO_COLOR": "1",
+        }
+
+    def create(self) -> None:
+        """A folder with the project and a stack file made from the sandbox's."""
+        (self.folder / "state").mkdir(parents=True)
+        shutil.copy(ROOT / "Pulumi.yaml", self.folder)
+        for name in LINKED:
+            (self.folder / name).symlink_to(ROOT / name)
+        sandbox = yaml.safe_load((ROOT / "Pulumi.sandbox.yaml").read_text())
+        net = f"172.29.{self.number * 4 % 256}"
+        sandbox["config"] |= {
+            f"ytempire:{key}": value
+            for key, value in {
+                "version": "",
+                "edgeTls": "off",
+                "edgeHttpPort": self.port,
+                "edgeHttpsPort": self.port + 500,
+                "networkEdgeSubnet": f"{net}.0/24",
+                "networkAppSubnet": f"172.29.{self.number * 4 % 256 + 1}.0/24",
+                "networkDataSubnet": f"172.29.{self.number * 4 % 256 + 2}.0/24",
+                "watchSeconds": 3,
+                **self.settings,
+            }.items()
+        }
+        self.stack_file.write_text(yaml.safe_dump(sandbox, sort_keys=False))
+        self.run("pulumi", "stack", "select", "--create", self.stack, check=True)
+
+    @property
+    def stack_file(self) -> Path:
+        return self.folder / f"Pulumi.{self.stack}.yaml"
+
+    def set(self, key: str, value: Any) -> None:
+        content = yaml.safe_load(self.stack_file.read_text())
+        content["config"][f"ytempire:{key}"] = value
+        self.stack_file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def get(self, key: str) -> Any:
+        return yaml.safe_load(self.stack_file.read_text())["config"].get(f"ytempire:{key}")
+
+    def run(
+        self, *command: str, check: bool = False, environment: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """A command in the project's folder, as a user would type it."""
+        started = time.monotonic()
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**self.environment, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+        )
+        outcome = Outcome(done.returncode, done.stdout, time.monotonic() - started)
+        print(f"\n$ {' '.join(command)}   [{outcome.code}, {outcome.seconds:.1f} s]", flush=True)
+        if check or not outcome.ok:
+            print(outcome.text, file=sys.stderr, flush=True)
+        if check:
+            assert outcome.ok, f"{' '.join(command)} failed:\n{outcome.text}"
+        return outcome
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """The same, running on, in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def up(self, version: str | None = None, *arguments: str) -> Outcome:
+        """Plain `pulumi up`, with `version` written to the stack file first."""
+        if version is not None:
+            self.set("version", version)
+        return self.run("pulumi", "up", "--yes", "--skip-preview", "--color=never", *arguments)
+
+    def ytops(self, *arguments: str) -> Outcome:
+        return self.run("ytops", *arguments)
+
+    def outputs(self) -> dict[str, Any]:
+        answer = self.run("pulumi", "stack", "output", "--json", check=True)
+        found: dict[str, Any] = json.loads(answer.text)
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """What the host remembers, read straight out of the switch's volume."""
+        text = docker("exec", self.name("switch"), "cat", "/control/state.json")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def live(self) -> tuple[str, str]:
+        """Colour and version that serve."""
+        live = self.state()["live"]
+        return live["colour"], live["identity"].split("+")[0]
+
+    def name(self, part: str) -> str:
+        return f"ytempire-{self.stack}-{part}"
+
+    def sql(self, query: str) -> str:
+        return docker(
+            "exec", self.name("postgres"), "psql", "-U", "ytempire", "-d", "ytempire", "-Atc", query
+        ).strip()
+
+    def destroy(self) -> None:
+        """Remove all of it, and say what stayed."""
+        self.run("pulumi", "cancel", "--yes")
+        gone = self.run("pulumi", "destroy", "--yes", "--skip-preview", "--refresh")
+        left = self.leftovers()
+        for kind, names in left.items():
+            for name in names:
+                docker(*kind.split(), name, check=False)
+        assert gone.ok, gone.text
+        assert not any(left.values()), f"left behind: {left}"
+
+    def leftovers(self) -> dict[str, list[str]]:
+        label = f"label=ytempire.stack={self.stack}"
+        return {
+            "rm -fv": docker("ps", "-aq", "--filter", label).split(),
+            "network rm": docker("network", "ls", "-q", "--filter", label).split(),
+            "volume rm": docker("volume", "ls", "-q", "--filter", label).split(),
+        }
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=120)
+    if check and done.returncode:
+        raise AssertionError(f"docker {' '.join(arguments)}: {done.stderr}")
+    return done.stdout
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0

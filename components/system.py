@@ -120,7 +120,9 @@ class System:
         pulumi.export("address", self.edge.address)
         pulumi.export("bucket", run.settings.operations.backup_bucket)
         pulumi.export("serial", run.plan.serial)
-        pulumi.export("record", _record(run.plan, run.observation).model_dump(mode="json"))
+        # Not a secret, but nothing that anyone wants to read after each run.
+        record = _record(run.plan, run.observation).model_dump_json()
+        pulumi.export("record", pulumi.Output.secret(record))
 
 
 def _configuration() -> tuple[dict[str, str], frozenset[str]]:
@@ -154,7 +156,7 @@ def _recorded(settings: Settings) -> HostState:
     except Exception as error:  # the engine's words differ by backend; none of them stops a preview
         pulumi.log.warn(f"no record of an earlier run: {error}")
         record = None
-    return HostState.model_validate(record) if record else HostState()
+    return HostState.model_validate_json(record) if record else HostState()
 
 
 def _wanted(settings: Settings) -> Release | None:
@@ -180,12 +182,16 @@ def _record(decided: Plan, observation: Observation) -> HostState:
             slots[slot.colour] = Slot(
                 identity=slot.release.identity, claim=slot.claim, status="ready"
             )
+    if decided.target:
+        serving = slots[decided.target.colour]
+        slots[decided.target.colour] = serving.model_copy(update={"was_live": True})
     return state.model_copy(
         update={
             "serial": decided.serial,
             "live": decided.target,
             "asked": decided.asked,
             "slots": slots,
+            "withdrawn": {},
             "releases": {s.release.identity: s.release for s in decided.slots},
             "pending": None,
             "markers": {},

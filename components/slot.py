@@ -181,7 +181,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 media=self._args.media,
                 colour=self._slot.colour,
                 frozen=self._slot.frozen,
-                protect=self._slot.frozen and self._is_live,
+                protect=self._protected,
             ),
             self._site,
             [healthy],
@@ -189,9 +189,13 @@ class ReleaseSlot(pulumi.ComponentResource):
         return [*crew.containers, *self._beat(healthy)]
 
     @property
-    def _is_live(self) -> bool:
+    def _protected(self) -> bool:
+        """Only what serves after this run. The engine deletes nothing that an earlier run
+        protected, and the other slot is given away next: one whose deploy fails half-way must
+        come down again, with the parts that the failed run never reached."""
         target = self._args.plan.target
-        return target is not None and target.colour == self._slot.colour
+        live = target is not None and target.colour == self._slot.colour
+        return self._slot.frozen and live
 
     def _beat(self, healthy: pulumi.Resource) -> list[pulumi.Resource]:
         site, release = self._site, self._release
@@ -214,11 +218,13 @@ class ReleaseSlot(pulumi.ComponentResource):
                 command=["python3", "/live/beat.py", *release.beat_command],
                 environment={**as_secrets(self._secrets), "RELEASE": release.identity},
                 volumes=[Volume(self._args.live, "/live", read_only=True)],
+                # Paused or not, its launcher is there; the image's own check is the app's.
+                check=Check(("CMD-SHELL", "kill -0 1"), WORKER_CHECK_SECONDS, 5, 3),
                 colour=self._slot.colour,
                 release=release.identity,
             ),
             site,
-            self._docker_options([healthy], protect=self._slot.frozen and self._is_live),
+            self._docker_options([healthy]),
         )
         return [beat]
 
@@ -252,18 +258,14 @@ class ReleaseSlot(pulumi.ComponentResource):
             f"{self._slot.colour}-{what}",
             parameters,
             self._site.settings.deployment.docker_host,
-            self._site.options(self, after, frozen=self._slot.frozen, protect=self._slot.frozen),
+            self._site.options(self, after, frozen=self._slot.frozen, protect=self._protected),
             key=self._slot.key,
             secrets={**(secrets or {}), **webhook},
         )
 
-    def _docker_options(
-        self, after: list[pulumi.Resource], protect: bool | None = None
-    ) -> pulumi.ResourceOptions:
-        """A slot that is being filled may be replaced; one that stands may not be deleted."""
-        frozen = self._slot.frozen
+    def _docker_options(self, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         return self._site.docker_options(
-            self, after, frozen=frozen, protect=frozen if protect is None else protect
+            self, after, frozen=self._slot.frozen, protect=self._protected
         )
 
 

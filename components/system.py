@@ -20,9 +20,10 @@ from ops.docker import Docker
 from ops.errors import HostUnreachable, OpsError
 from ops.observe import Observation, image_identity, observe
 from rollout import settings as configuration
+from rollout.fingerprint import referenced
 from rollout.names import Names
 from rollout.plan import DeclaredSlot, Plan, plan
-from rollout.release import image_tag, wanted_release
+from rollout.release import ImageIdentity, image_tag, wanted_release
 from rollout.settings import Settings, SettingsError
 from rollout.state import HostState, Release, Slot
 
@@ -44,7 +45,9 @@ def begin() -> Run:
         settings = configuration.load(pulumi.get_stack(), *_configuration())
         names = Names(settings.stack)
         observation = _observe(settings, names)
-        decided = plan(observation.view, _wanted(settings), settings.deployment.reinstate)
+        wanted = _wanted(settings, observation)
+        decided = plan(observation.view, wanted, settings.deployment.reinstate)
+        _check_secrets(settings, decided)
         switch_image = _switch_image(settings, observation)
     except (SettingsError, OpsError) as error:
         _stop(str(error))
@@ -159,11 +162,33 @@ def _recorded(settings: Settings) -> HostState:
     return HostState.model_validate_json(record) if record else HostState()
 
 
-def _wanted(settings: Settings) -> Release | None:
+def _wanted(settings: Settings, observation: Observation) -> Release | None:
     if not settings.deployment.version:
         return None
-    image = image_identity(Docker(settings.deployment.docker_host), image_tag(settings))
+    tag = image_tag(settings)
+    if observation.source != "host":
+        return wanted_release(settings, _recorded_image(observation.view.state, tag))
+    image = image_identity(Docker(settings.deployment.docker_host), tag)
     return wanted_release(settings, image)
+
+
+def _recorded_image(record: HostState, tag: str) -> ImageIdentity:
+    """What the tag meant when the host was last asked; the tag itself where it never was."""
+    known = next((r for r in record.releases.values() if r.tag == tag), None)
+    return ImageIdentity(known.image, known.digest) if known else ImageIdentity(tag, tag)
+
+
+def _check_secrets(settings: Settings, decided: Plan) -> None:
+    """A kept release is declared with the secrets that its record refers to."""
+    kept = [*(slot.release for slot in decided.slots), *decided.draining]
+    for release in kept:
+        for name in sorted(referenced(release.environment) - set(settings.secrets)):
+            key, _, path = name.partition(".")
+            raise OpsError(
+                f"{key}: expected {path or 'a value'}, because {release.identity} was started with "
+                f"it and is still kept, got none; `pulumi config set --secret --path '{name}'`. "
+                "It may go once no slot holds that release."
+            )
 
 
 def _switch_image(settings: Settings, observation: Observation) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -15,7 +16,15 @@ from rollout.edge import parse_active
 from rollout.names import Names
 from rollout.plan import View
 from rollout.release import ImageIdentity
-from rollout.state import STATE_FILE, WORKERS_FILE, HostState, Pointer, Workers
+from rollout.state import (
+    HISTORY_FILE,
+    STATE_FILE,
+    WORKERS_FILE,
+    Event,
+    HostState,
+    Pointer,
+    Workers,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,7 @@ class Observation:
     view: View
     source: str = "host"
     workers: Workers | None = None
+    history: tuple[Event, ...] = ()
 
     @classmethod
     def from_record(cls, record: HostState) -> Observation:
@@ -43,7 +53,15 @@ def observe(docker: Docker, names: Names) -> Observation:
     files = _files(control)
     state = _state(files.get(f"control/{STATE_FILE}", b""), names)
     workers = _workers(files.get(f"control/{WORKERS_FILE}", b""))
-    return Observation(View(state, _edge(docker, names, state), _busy(workers)), workers=workers)
+    view = View(state, _edge(docker, names, state), _busy(workers))
+    history = _history(files.get(f"control/{HISTORY_FILE}", b""))
+    return Observation(view, workers=workers, history=history)
+
+
+def beat_pointer(docker: Docker, names: Names) -> str | None:
+    """The release whose beat may run; None when that can't be read."""
+    archive = _archive(docker, names.switch, "/live/release")
+    return _files(archive).get("release", b"").decode().strip() if archive else None
 
 
 def image_identity(docker: Docker, tag: str) -> ImageIdentity:
@@ -130,6 +148,15 @@ def _workers(text: bytes) -> Workers | None:
         return Workers.model_validate_json(text) if text else None
     except ValidationError:
         return None  # written every few seconds; the next one is whole
+
+
+def _history(text: bytes) -> tuple[Event, ...]:
+    """Oldest first; a line that can't be read does not hide the others."""
+    events = []
+    for line in text.splitlines():
+        with suppress(ValidationError):
+            events.append(Event.model_validate_json(line))
+    return tuple(events)
 
 
 def _busy(workers: Workers | None) -> frozenset[str]:

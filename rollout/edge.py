@@ -157,8 +157,6 @@ def _nginx(config: EdgeConfig, digest: str) -> str:
         digest=digest,
         none=NO_RELEASE,
         retry=RETRY_AFTER_SECONDS,
-        tag=LOG_TAG,
-        log=f"{config.switch_address}:{ACCESS_LOG_PORT}",
         proto=_forwarded_proto(config),
         servers=public.substitute(
             root=EDGE_ROOT,
@@ -197,6 +195,8 @@ def _app(config: EdgeConfig) -> str:
         body=config.max_body_mb,
         timeout=config.request_timeout_seconds,
         release_header=RELEASE_HEADER,
+        tag=LOG_TAG,
+        log=f"{config.switch_address}:{ACCESS_LOG_PORT}",
     ).strip()
 
 
@@ -284,7 +284,6 @@ http {
         '"release":"$release","request_id":"$request_id","user_agent":"$http_user_agent"}';
     log_format watch '$active_serial $shown_release $status $request_time $remote_addr';
     access_log /dev/stdout access;
-    access_log syslog:server=@{log},nohostname,tag=@{tag} watch;
 
     include @{root}/active/*.conf;
     map $release $shown_release { "" @{none}; default $release; }
@@ -349,6 +348,9 @@ _TLS = _Conf("""\
 
 _APP = _Conf("""\
 @{proxies}
+access_log /dev/stdout access;
+# The watch judges what is asked of the release, not redirects to https.
+access_log syslog:server=@{log},nohostname,tag=@{tag} watch;
 client_max_body_size @{body}m;
 if ($release = "") {
     return 503 "<!doctype html><title>Not available</title><p>YTEMPIRE is not available right now. Please try again in a moment.</p>\\n";

@@ -74,7 +74,7 @@ def plan(view: View, wanted: Release | None, reinstate: str = "") -> Plan:
     colour = _colour_for(view, wanted, asked)
     if colour is None:
         return _stay(view, f"{view.state.live.identity} is live" if view.state.live else "")
-    refusal = _refusal(view, colour, wanted, asked, reinstate)
+    refusal = _refusal(view, colour, wanted, asked, reinstate) or _unchecked(view, colour)
     if refusal:
         return Plan("refuse", refusal, source=view.edge)
     if _reusable(view, colour, wanted, asked):
@@ -105,13 +105,22 @@ def _colour_for(view: View, wanted: Release, asked: Wanted) -> Colour | None:
     """The slot that the wanted release belongs in, None when it is already live and recorded."""
     live = view.edge
     if live is None:
-        return _slot_holding(view, wanted) or "blue"
+        return _dark_colour(view, wanted, asked)
     settled = view.state.live == live
     if settled and (view.state.asked == asked or live.identity == wanted.identity):
         return None
     if live.identity == wanted.identity:
         return live.colour
     return other(live.colour)
+
+
+def _dark_colour(view: View, wanted: Release, asked: Wanted) -> Colour:
+    """The same when nothing serves: what was live returns, and makes way for nobody else."""
+    last = view.state.live
+    slot = view.state.slots.get(last.colour) if last else None
+    if last and slot and slot.identity == last.identity and view.state.asked == asked:
+        return last.colour
+    return _slot_holding(view, wanted) or (other(last.colour) if last else "blue")
 
 
 def _slot_holding(view: View, wanted: Release) -> Colour | None:
@@ -175,6 +184,28 @@ def _refusal(view: View, colour: Colour, wanted: Release, asked: Wanted, reinsta
     )
 
 
+def _unchecked(view: View, colour: Colour) -> str:
+    """Why the slot that carries traffic can't be made ready, or an empty string: it may be neither
+    filled while it serves, nor called good without its checks."""
+    if view.edge is None or view.edge.colour != colour:
+        return ""
+    if view.state.slots[colour].status == "ready":
+        return ""
+    return (
+        f"traffic was moved by hand to {view.edge.identity} in {colour}, which never passed its "
+        "checks. It can't be checked while it serves: deploy another version, or bring traffic "
+        f"back first{_back(view)}."
+    )
+
+
+def _back(view: View) -> str:
+    """How to return to the release that was live before."""
+    live = view.state.live
+    if live is None or live.identity not in view.state.releases:
+        return ""
+    return f": `ytops up {_version(view, live)}`"
+
+
 def _stay(view: View, reason: str) -> Plan:
     return Plan(
         action="keep" if view.edge else "nothing",
@@ -209,7 +240,8 @@ def _switch(view: View, colour: Colour, asked: Wanted) -> Plan:
 
 def _deploy(view: View, colour: Colour, wanted: Release, asked: Wanted) -> Plan:
     slot = view.state.slots.get(colour)
-    resumed = slot is not None and _same(slot, wanted)
+    # Only the newest claim can be gone on with: the host refuses one that was overtaken.
+    resumed = slot is not None and _same(slot, wanted) and slot.claim == view.state.claim
     claim = slot.claim if slot and resumed else view.state.claim + 1
     fresh = DeclaredSlot(colour=colour, release=wanted, claim=claim, frozen=False)
     slots = tuple(sorted((*_kept(view, colour), fresh), key=lambda s: s.colour))

@@ -97,6 +97,28 @@ def _zone(value: str) -> str:
     return value
 
 
+def _domain(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", value):
+        raise ValueError("a host name such as app.example.com")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError as error:
+        raise ValueError("an address such as 0.0.0.0") from error
+    return value
+
+
+def _proxy(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError as error:
+        raise ValueError("a network such as 10.0.0.0/8") from error
+    return value
+
+
 def _filled(value: str) -> str:
     if not value:
         raise ValueError("a value (it is empty)")
@@ -196,8 +218,8 @@ class Edge(Group):
 
     image: Image = Field(alias="edgeImage")
     ops_image: Image = Field(alias="opsImage")
-    domain: Filled = Field(alias="edgeDomain")
-    bind_address: str = Field(alias="edgeBindAddress")
+    domain: Annotated[str, AfterValidator(_domain)] = Field(alias="edgeDomain")
+    bind_address: Annotated[str, AfterValidator(_address)] = Field(alias="edgeBindAddress")
     http_port: Port = Field(alias="edgeHttpPort")
     https_port: Port = Field(alias="edgeHttpsPort")
     tls: Literal["provided", "self-signed", "off"] = Field(alias="edgeTls")
@@ -207,7 +229,9 @@ class Edge(Group):
     max_body_mb: Count = Field(alias="edgeMaxBodyMb")
     request_timeout: Count = Field(alias="edgeRequestTimeout")
     drain_seconds: Count = Field(alias="edgeDrainSeconds")
-    trusted_proxies: tuple[str, ...] = Field(alias="edgeTrustedProxies")
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_proxy)], ...] = Field(
+        alias="edgeTrustedProxies"
+    )
     memory: Megabytes = Field(alias="edgeMemory")
 
 
@@ -299,21 +323,33 @@ def keys() -> set[str]:
     }
 
 
+def secret_keys() -> frozenset[str]:
+    """The keys that hold secrets, also when somebody forgot `--secret`."""
+    return frozenset(
+        info.alias or name
+        for group in _GROUPS.values()
+        for name, info in group.model_fields.items()
+        if not info.repr
+    )
+
+
 def load(stack: str, raw: Mapping[str, str], secret: frozenset[str] = frozenset()) -> Settings:
     """Read a stack's configuration.
 
     `raw` maps keys (without the project's name) to text, objects and arrays as JSON, defaults
-    filled in; `secret` names the keys whose values must not be repeated in a message.
+    filled in; `secret` names keys whose values must not be repeated in a message, besides those
+    that are secrets by their nature.
     Raises SettingsError with every mistake.
     """
     values = {key: _decoded(key, text) for key, text in raw.items()}
     mistakes = [_unknown(key) for key in sorted(set(raw) - keys())]
+    hidden = secret | secret_keys()
     groups: dict[str, Group] = {}
     for name, model in _GROUPS.items():
         try:
             groups[name] = model.model_validate(values)
         except ValidationError as error:
-            mistakes += [_mistake(e, secret) for e in error.errors()]
+            mistakes += [_mistake(e, hidden) for e in error.errors()]
     if not mistakes:
         settings = Settings(stack=stack, **groups)  # type: ignore[arg-type]
         mistakes = list(_contradictions(settings))
@@ -353,6 +389,8 @@ _EXPECTED = {
     "tuple_type": "a list",
     "dict_type": "an object",
     "string_type": "text",
+    "string_pattern_mismatch": "numbers as uid:gid",
+    "too_short": "at least one",
 }
 
 

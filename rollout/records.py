@@ -1,0 +1,348 @@
+"""The records that people and programs hand each other: what a release, a rehearsal, a backup, a
+change is, and where each is kept.
+
+Evidence that isn't there is `unknown`, never assumed: whoever judges decides what that means.
+`python -m rollout.records` writes docs/schemas/.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from rollout.state import Event, Record
+
+SCHEMAS = Path("docs/schemas")
+
+
+class Status(StrEnum):
+    """What is known of a statement. `waived`: a named person let it pass, and said why."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    WAIVED = "waived"
+
+
+def _utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a time with its zone, such as 2025-01-10T06:00:00Z")
+    return value.astimezone(UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_utc)]
+Text = Annotated[str, Field(min_length=1)]
+Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")]
+ChangeId = Annotated[str, Field(pattern=r"^CR-[0-9]+$")]
+Natural = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Evidence(Record):
+    """One statement and what it rests on. A waiver names who gave it and why."""
+
+    status: Status = Status.UNKNOWN
+    source: str = ""
+    detail: str = ""
+    by: str = ""
+    at: Time | None = None
+
+
+# Releases (manual 7.1, the checklist's "Code Readiness")
+
+
+class RollbackPlan(Record):
+    """How to go back, and who looked at it."""
+
+    steps: tuple[Text, ...] = Field(min_length=1)
+    data: Text
+    """What becomes of data written meanwhile: nothing, or which restore by which command."""
+    reviewed_by: str = ""
+    reviewed_at: Time | None = None
+
+
+class CriticalBugs(Record):
+    """The statement that no critical bug is open: by whom, when, and where they looked."""
+
+    status: Status = Status.UNKNOWN
+    open: tuple[str, ...] = ()
+    source: str = ""
+    by: str = ""
+    at: Time | None = None
+
+
+class ReleaseRecord(Record):
+    """`releases/VERSION.yaml`, reviewed in the pull request that deploys the version."""
+
+    version: Version
+    digest: Digest | None = None
+    commit: Commit | None = None
+    notes: str = ""
+    """What users get, in their words."""
+    documentation: Evidence = Evidence()
+    tests: str = ""
+    """Path of the JUnit report; the pass rate is computed from it."""
+    reviewed_by: tuple[Text, ...] = ()
+    rollback: RollbackPlan | None = None
+    change: ChangeId | None = None
+    critical_bugs: CriticalBugs = CriticalBugs()
+    migrations: bool | None = None
+    """Whether the schema changes; unsaid is unknown."""
+    announcement: bool | None = None
+    """Whether users have to be told beforehand; unsaid is unknown."""
+
+
+# Rehearsals ("Database migrations tested")
+
+
+class Schema(Record):
+    """A database's schema: the newest migration of each app, and a checksum of its definition."""
+
+    migrations: dict[str, str]
+    checksum: Sha256
+
+
+class Rehearsal(Record):
+    """`rehearsals/VERSION.json`: the release's migrations, run on a restored copy of the data,
+    and the previous release run on what they left."""
+
+    version: Version
+    digest: Digest
+    backup: Text
+    """The manifest that the copy was restored from."""
+    started: Time
+    before: Schema
+    after: Schema | None = None
+    seconds: dict[Literal["restore", "migrate", "verify", "total"], Seconds]
+    longest_lock_seconds: Seconds | None = None
+    previous_release_works: Evidence = Evidence()
+    verdict: Status = Status.UNKNOWN
+    detail: str = ""
+
+
+# Backups (manuals 7.3 and 5.3)
+
+BackupKind = Literal["dump", "base", "wal", "media", "configuration", "secrets"]
+
+
+class Artifact(Record):
+    """One file of a backup, at its key in the store."""
+
+    key: Text
+    bytes: Natural
+    sha256: Sha256
+    version_id: str = ""
+    encryption: Literal["", "age", "aws:kms"] = ""
+
+
+class Verification(Record):
+    """One check of a finished backup: which, when, and what it found."""
+
+    check: Literal["checksum", "list", "restore", "counts", "offsite"]
+    status: Status = Status.UNKNOWN
+    at: Time
+    seconds: Seconds = 0
+    detail: str = ""
+
+
+class BackupManifest(Record):
+    """`KIND/STAMP/manifest.json`, beside the artifacts and written last: a backup without one
+    is none."""
+
+    kind: BackupKind
+    stack: Text
+    started: Time
+    finished: Time
+    release: str = ""
+    """VERSION+FINGERPRINT that was live; empty when none was."""
+    schema_revision: dict[str, str] = Field(default_factory=dict)
+    rows: dict[str, Natural] = Field(default_factory=dict)
+    """Rows per table, counted in the snapshot that was dumped."""
+    objects: Natural | None = None
+    """Entries of `pg_restore --list`, or files of an archive."""
+    artifacts: tuple[Artifact, ...] = Field(min_length=1)
+    tools: dict[str, str]
+    """Name to version of what wrote it: a restore needs the same major version."""
+    image: str = ""
+    """The datastore's image; a physical restore needs the same."""
+    retention: Literal["7d", "14d", "28d", "30d", "93d", "unlimited"]
+    wal_from: str = ""
+    wal_to: str = ""
+    verifications: tuple[Verification, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        return sum(artifact.bytes for artifact in self.artifacts)
+
+    def status(self, check: str) -> Status:
+        """The newest word on one check; unknown where it was never made."""
+        found = [v for v in self.verifications if v.check == check]
+        return max(found, key=lambda v: v.at).status if found else Status.UNKNOWN
+
+
+# People (manual 7.1's "Communication", 5.4's notices)
+
+
+class Announcement(Record):
+    """`announcements/ID.yaml`: who was told what, and when."""
+
+    id: Text
+    kind: Literal["deploy", "maintenance", "incident"]
+    audience: Literal["team", "users"]
+    channels: tuple[Text, ...] = Field(min_length=1)
+    begins: Time
+    ends: Time
+    sent: Time | None = None
+    text: Text
+    change: ChangeId | None = None
+    delivered: Evidence = Evidence()
+
+
+class Acknowledgement(Record):
+    """Somebody on call said: I have it."""
+
+    by: Text
+    at: Time
+
+
+class Shift(Record):
+    """One turn on call. Without an acknowledgement nobody is confirmed."""
+
+    person: Text
+    contact: Text
+    role: Literal["primary", "secondary"] = "primary"
+    begins: Time
+    ends: Time
+    acknowledged: Acknowledgement | None = None
+
+
+class Rota(Record):
+    """`rota.yaml`: who is on call when."""
+
+    shifts: tuple[Shift, ...]
+
+    def on_call(self, at: datetime) -> tuple[Shift, ...]:
+        return tuple(s for s in self.shifts if s.begins <= at < s.ends)
+
+    def confirmed(self, at: datetime) -> Status:
+        """Whether the primary of that time has acknowledged; unknown when nobody is entered."""
+        primary = [s for s in self.on_call(at) if s.role == "primary"]
+        if not primary:
+            return Status.UNKNOWN
+        return Status.PASS if any(s.acknowledged for s in primary) else Status.FAIL
+
+
+# Changes (manual 5.2's template)
+
+
+class Impact(Record):
+    """Manual 5.2, "Impact Analysis"."""
+
+    systems: tuple[Text, ...] = Field(min_length=1)
+    users: Literal["none", "minimal", "significant"]
+    downtime_minutes: Natural
+    """0: none required."""
+    risk: Literal["low", "medium", "high"]
+
+
+class TestingPlan(Record):
+    """Manual 5.2, "Testing Plan"."""
+
+    unit: Evidence = Evidence()
+    integration: Evidence = Evidence()
+    staging: Evidence = Evidence()
+    acceptance: Evidence = Evidence()
+
+
+class Approval(Record):
+    """One signature. `verbal`: an emergency's, written down later (`at` is when it was given)."""
+
+    role: Literal["technical-lead", "security-review", "platform-ops-lead", "team-lead"]
+    by: Text
+    at: Time
+    verbal: bool = False
+
+
+class Change(Record):
+    """`changes/CR-N.yaml`: a change request."""
+
+    id: ChangeId
+    requestor: Text
+    date: date
+    category: Literal["standard", "normal", "emergency"]
+    priority: Literal["high", "medium", "low"]
+    description: Text
+    """What is changed, and why."""
+    impact: Impact
+    implementation: tuple[Text, ...] = Field(min_length=1)
+    rollback: RollbackPlan
+    testing: TestingPlan = TestingPlan()
+    approvals: tuple[Approval, ...] = ()
+    release: Version | None = None
+    scheduled: Time | None = None
+
+
+# Where each is kept, and its schema
+
+RECORDS: dict[str, type[Record]] = {
+    "release": ReleaseRecord,
+    "rehearsal": Rehearsal,
+    "backup": BackupManifest,
+    "announcement": Announcement,
+    "rota": Rota,
+    "change": Change,
+    "event": Event,
+}
+
+
+def release_path(version: str) -> Path:
+    return Path("releases") / f"{version}.yaml"
+
+
+def rehearsal_path(version: str) -> Path:
+    return Path("rehearsals") / f"{version}.json"
+
+
+def announcement_path(name: str) -> Path:
+    return Path("announcements") / f"{name}.yaml"
+
+
+def change_path(name: str) -> Path:
+    return Path("changes") / f"{name}.yaml"
+
+
+def rota_path() -> Path:
+    return Path("rota.yaml")
+
+
+def backup_key(kind: BackupKind, started: datetime) -> str:
+    """The manifest's key in the store: sorts by time, in UTC whatever the clock's zone."""
+    return f"{kind}/{_utc(started):%Y%m%dT%H%M%SZ}/manifest.json"
+
+
+def schema_text(name: str) -> str:
+    """The JSON schema of a record, as docs/schemas/ holds it."""
+    model = RECORDS[name]
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **model.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    SCHEMAS.mkdir(parents=True, exist_ok=True)
+    for name in RECORDS:
+        (SCHEMAS / f"{name}.schema.json").write_text(schema_text(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

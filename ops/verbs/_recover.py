@@ -1,0 +1,50 @@
+"""Before a run: what a fault left behind is found, said, and cleared the way Pulumi clears it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from ops.engine import Engine, Recorded
+from ops.stackfile import PROJECT
+from ops.verbs import _pulumi_lock as lock
+from ops.verbs._containers import Seen, seen
+from ops.verbs._exit import Refused
+from ops.verbs._place import Place
+
+REFRESH = "--refresh"
+Say = Callable[[str], None]
+
+
+def unlock(engine: Engine, say: Say) -> None:
+    """Clear the lock of a dead process; raise Refused while another run may be under way."""
+    lock.clear_stranded(lock.read(engine.backend, PROJECT, engine.stack) or [], engine, say)
+
+
+def unlock_as_told(errors: str, engine: Engine, say: Say) -> bool:
+    """The same by the CLI's complaint, for backends whose locks can't be read here. True when the
+    way is free now."""
+    locks = lock.parse(errors)
+    if not locks and lock.is_busy(errors):
+        raise Refused(
+            f"Another run of {engine.stack} is under way, or was killed: {errors.strip()}\n"
+            f"Next: wait for it; when it is gone, `pulumi cancel --stack {engine.stack}`."
+        )
+    lock.clear_stranded(locks, engine, say)
+    return bool(locks)
+
+
+def needs(place: Place, recorded: Recorded) -> tuple[list[str], list[str]]:
+    """Operations that were cut off, and what is wrong with containers that the state has."""
+    return list(recorded.pending), drift(recorded.containers, seen(place.docker, place.stack))
+
+
+def drift(expected: Iterable[str], found: Mapping[str, Seen]) -> list[str]:
+    """Containers that the engine believes in and the host does not run."""
+    wrong = []
+    for name in expected:
+        container = found.get(name)
+        if container is None:
+            wrong.append(f"{name} is gone")
+        elif container.state in ("exited", "dead", "created", "paused"):
+            wrong.append(f"{name} is {container.state}")
+    return wrong

@@ -1,0 +1,129 @@
+"""A look in figures and words: `ytops status --json`, and what its screen is made of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from ops.observe import Observation
+from ops.verbs._health import crew, live, problems, services
+from ops.verbs._look import Look
+from ops.verbs._paper import moment, plural, span, when
+from rollout.state import Event, HostState, Pointer
+
+# The agent asks all workers every few seconds; older than this, it has stopped asking.
+STALE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Crew:
+    """A release's workers: what they do, and whether their slot was given to another release."""
+
+    identity: str
+    consuming: int
+    paused: int
+    silent: int
+    busy: int
+    given_away: bool
+    stale_seconds: float = 0.0
+
+    def __str__(self) -> str:
+        counts = {"consuming": self.consuming, "paused": self.paused, "silent": self.silent}
+        doing = [f"{count} {word}" for word, count in counts.items() if count]
+        words = [f"{self.identity}: {', '.join(doing) or 'none'}, {plural(self.busy, 'job')}"]
+        if self.given_away:
+            drained = "not drained yet" if self.busy else "drained, and the next run removes them"
+            words.append(f"their slot was given away: {drained}")
+        words += [f"as of {span(self.stale_seconds)} ago"] if self.stale_seconds else []
+        return "; ".join(words)
+
+
+def workers(look: Look) -> list[Crew] | None:
+    """By release, the live one first; None when nobody knows."""
+    observation = look.observation
+    if observation is None or (observation.workers is None and look.containers is None):
+        return None
+    heard = observation.workers.workers.values() if observation.workers else ()
+    labels = {c.release for c in (look.containers or {}).values() if c.part == "worker"}
+    pointer = live(look)
+    order = sorted(
+        labels | {worker.identity for worker in heard},
+        key=lambda identity: (pointer is None or identity != pointer.identity, identity),
+    )
+    return [_crew(look, observation, identity) for identity in order]
+
+
+def _crew(look: Look, observation: Observation, identity: str) -> Crew:
+    report = observation.workers
+    heard = [w for w in report.workers.values() if w.identity == identity] if report else []
+    consuming = sum(1 for worker in heard if _consumes(worker.queues, observation, identity))
+    held = {slot.identity for slot in observation.view.state.slots.values()}
+    at = moment(report.at) if report else None
+    age = (look.at - at).total_seconds() if at else 0.0
+    return Crew(
+        identity=identity,
+        consuming=consuming,
+        paused=len(heard) - consuming,
+        silent=max(len(crew(look, identity)) - len(heard), 0),
+        busy=sum(worker.busy for worker in heard),
+        given_away=identity not in held,
+        stale_seconds=age if age > STALE_SECONDS else 0.0,
+    )
+
+
+def _consumes(queues: tuple[str, ...], observation: Observation, identity: str) -> bool:
+    """Any of its release's queues: a paused worker listens to one of its own, which is empty."""
+    release = observation.view.state.releases.get(identity)
+    return bool(set(queues) & set(release.queues)) if release else bool(queues)
+
+
+def since(observation: Observation, pointer: Pointer) -> str:
+    """When the live release began to serve; empty when the history does not go back that far."""
+    for event in reversed(observation.history):
+        if event.kind in ("deploy", "rollback"):
+            return event.at if event.target == pointer.identity else ""
+    return ""
+
+
+def event_words(event: Event, now: datetime) -> str:
+    """`deploy of 1.1.0+ab12 (before: 1.0.0+cd34) by ana@host, 2026-… (3 min ago), 12.0 s: …`."""
+    before = f" (before: {event.source})" if event.source and event.source != event.target else ""
+    what = {"revert": "moved back to"}.get(event.kind, f"{event.kind} of")
+    took = f", {event.seconds:.1f} s" if event.seconds else ""
+    note = f": {event.note}" if event.note else ""
+    target = event.target or "no release"
+    return f"{what} {target}{before} by {event.who}, {when(event.at, now)}{took}{note}"
+
+
+def report(look: Look) -> dict[str, Any]:
+    """A stable shape: keys are added, not renamed."""
+    pointer, found = live(look), problems(look)
+    crews = workers(look)
+    return {
+        "stack": look.stack,
+        "host": look.host,
+        "at": look.at.isoformat(timespec="seconds"),
+        "healthy": not found,
+        "problems": found,
+        "unknown": look.unknown,
+        "address": look.address,
+        "edge": asdict(look.answer) if look.answer else None,
+        "live": pointer.model_dump() if pointer else None,
+        "since": (since(look.observation, pointer) or None)
+        if look.observation and pointer
+        else None,
+        "services": {s.name: {"healthy": s.fine, "detail": s.words} for s in services(look)},
+        "workers": [asdict(crew) for crew in crews] if crews is not None else None,
+        "beat": look.beat,
+        **_remembered(look.observation.view.state if look.observation else None),
+    }
+
+
+def _remembered(state: HostState | None) -> dict[str, Any]:
+    """The part of the host's own record that is of use outside."""
+    keys = ("serial", "slots", "pending", "hold", "withdrawn", "last")
+    if state is None:
+        return dict.fromkeys(keys)
+    whole = state.model_dump(mode="json", include=set(keys))
+    return {key: whole[key] for key in keys}

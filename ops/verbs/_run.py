@@ -1,0 +1,140 @@
+"""One run of the engine with its story told: preview, question, update, and why it failed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from ops.agent import who
+from ops.engine import Ended, Engine, Verb
+from ops.verbs import _recover as recover
+from ops.verbs._events import parse
+from ops.verbs._exit import Failed, Misused
+from ops.verbs._failure import Failure
+from ops.verbs._paper import complain, indented, plural, say
+from ops.verbs._place import Place
+from ops.verbs._progress import Progress
+from ops.verbs._view import view
+
+WAITING: dict[Verb, str] = {"preview": "planning", "up": "planning", "refresh": "looking"}
+FIRST_STOP = (
+    "Stopping: the engine is asked to cancel, and a switch under way moves back. "
+    "Ctrl-C again kills at once."
+)
+SECOND_STOP = "Killing the engine. The switch moves back by itself; then `ytops up` converges."
+
+
+@dataclass
+class Run:
+    """What one call of `ytops up` or `rollback` does with the engine."""
+
+    place: Place
+    title: str
+    why: str = ""
+    yes: bool = False
+    straight: bool = False
+    """Without a preview, where seconds count."""
+    engine: Engine = field(init=False)
+    changed: int = 0
+
+    def __post_init__(self) -> None:
+        self.engine = Engine(self.place.root, self.place.stack, on_stop=_told_to_stop)
+        self.engine.extra = {"YTOPS_WHO": who()} | ({"YTOPS_WHY": self.why} if self.why else {})
+
+    def ready(self) -> None:
+        """Raise before anything is touched: the environment, another run's lock."""
+        self.engine.check()
+        recover.unlock(self.engine, say)
+
+    def preview(self) -> list[str]:
+        """The plan, printed; what would change."""
+        begun, progress = time.monotonic(), self._go("preview")
+        if progress.planned:
+            say(indented("\n".join(progress.planned)))
+        count = plural(len(progress.planned), "change") if progress.planned else "nothing to change"
+        say(f"{count}, planned in {time.monotonic() - begun:.1f} s")
+        return progress.planned
+
+    def update(self) -> None:
+        """Converge: recover, preview, ask where that is due, update. Raises Failed."""
+        flags = self._recover()
+        asks = self.place.configuration.protected and not self.yes
+        if asks:
+            if not self.straight and not self.preview() and not flags:
+                return
+            self._ask()
+        if asks or self.straight:
+            flags.append("--skip-preview")
+        message = f"{self.title} by {who()}" + (f": {self.why}" if self.why else "")
+        self.changed = self._go("up", "--yes", "--message", message, *flags).done
+
+    def _recover(self) -> list[str]:
+        pending, drift = recover.needs(self.place, self.engine.recorded())
+        for what in drift:
+            say(f"{what}: the engine looks at the host first ({recover.REFRESH}).")
+        if not pending:
+            return [recover.REFRESH] if drift else []
+        say(f"An earlier run was cut off in {', '.join(pending)}: looking at the host first")
+        self._go("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+        return []
+
+    def _ask(self) -> None:
+        if not sys.stdin.isatty():
+            raise Misused(
+                f"{self.place.stack} is protected: it wants a yes, and nobody can answer here. "
+                "Next: the same command with `--yes`."
+            )
+        try:
+            answer = input(f"{self.title} on {self.place.stack}? [y/N] ")
+        except (EOFError, KeyboardInterrupt):
+            answer = ""
+        if answer.strip().lower() not in ("y", "yes"):
+            raise Failed("Nothing was changed.")
+
+    def _go(self, verb: Verb, *flags: str, again: bool = True) -> Progress:
+        progress, failure = Progress(), Failure()
+        screen = view(progress, WAITING[verb])
+
+        def hear(line: str) -> None:
+            event = parse(line)
+            if event:
+                failure.hear(event)
+                for text in progress.hear(event):
+                    _unheard(screen.line, text)
+
+        try:
+            ended = self.engine.run(verb, *flags, hear=hear, tick=screen.tick)
+        finally:
+            screen.close()
+        if ended.code == 0:
+            return progress
+        if again and recover.unlock_as_told(ended.errors, self.engine, say):
+            return self._go(verb, *flags, again=False)
+        raise _failed(failure, ended)
+
+
+def _failed(failure: Failure, ended: Ended) -> Failed:
+    trace = failure.trace()
+    where = f"\nThe whole trace is in {_kept(trace)}." if trace else ""
+    return Failed(failure.message(ended) + where, failure.code(ended))
+
+
+def _kept(trace: str) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="ytops-", suffix=".log", delete=False) as file:
+        file.write(trace)
+    return os.path.abspath(file.name)
+
+
+def _told_to_stop(count: int) -> None:
+    _unheard(complain, f"\n{FIRST_STOP if count == 1 else SECOND_STOP}")
+
+
+def _unheard(tell: Callable[[str], None], line: str) -> None:
+    """A reader that has left (a closed terminal, `| head`) does not stop a deploy."""
+    with suppress(OSError):
+        tell(line)

@@ -1,0 +1,75 @@
+"""What a rollback can go to: a pure choice from what the host remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ops.verbs._exit import Refused
+from rollout.names import Colour, other
+from rollout.plan import View
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A release that stands warm and has served before: only traffic has to move."""
+
+    version: str
+    identity: str
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Nothing to go back to at once, and why."""
+
+    why: str
+    next: str = (
+        "Next: `ytops releases` lists what has served; `ytops up VERSION` deploys one again."
+    )
+
+
+def at_once(view: View) -> Candidate | Nothing:
+    """The other slot's release, when it can take over as it stands."""
+    if view.edge is None:
+        return Nothing("no release serves", "Next: `ytops up VERSION`")
+    colour = other(view.edge.colour)
+    slot = view.state.slots.get(colour)
+    if slot is None or slot.identity not in view.state.releases:
+        return Nothing(f"{colour} holds no release")
+    version = view.state.releases[slot.identity].version
+    again = f"Next: `ytops up {version}` deploys it on purpose."
+    withdrawal = view.state.withdrawn.get(slot.identity)
+    if withdrawal:
+        return Nothing(f"{slot.identity} on {colour} was withdrawn ({withdrawal.why})", again)
+    if slot.status != "ready" or not slot.was_live:
+        return Nothing(f"{slot.identity} on {colour} has never served", again)
+    live = view.state.releases.get(view.edge.identity)
+    if live and live.version == version:
+        return Nothing(f"{colour} holds {version} too, only configured differently")
+    return Candidate(version, slot.identity, colour)
+
+
+def choose(view: View, version: str) -> Candidate:
+    """The target of `ytops rollback [VERSION]`. Raises Refused with what is possible instead."""
+    found = at_once(view)
+    if isinstance(found, Nothing):
+        if version and version != _live(view):
+            raise Refused(_elsewhere(version, f"nothing: {found.why}"))
+        raise Refused(f"There is nothing to roll back to: {found.why}.\n{found.next}")
+    if not version or version == found.version:
+        return found
+    if version == _live(view):
+        raise Refused(f"{version} is live already.\nNext: `ytops status`")
+    raise Refused(_elsewhere(version, found.version))
+
+
+def _elsewhere(version: str, possible: str) -> str:
+    return (
+        f"{version} does not stand ready; what can be rolled back to at once is {possible}.\n"
+        f"Next: `ytops up {version}` deploys it again, with backup and migrations."
+    )
+
+
+def _live(view: View) -> str:
+    live = view.state.releases.get(view.edge.identity) if view.edge else None
+    return live.version if live else ""

@@ -1,0 +1,55 @@
+"""What a fault left behind is found: cut-off operations, containers taken away by hand."""
+
+from __future__ import annotations
+
+import json
+
+from ops.engine import CONTAINER, read_state
+from ops.verbs._containers import _seen
+from ops.verbs._recover import drift
+from tests.unit.cli.happy import NAMES, containers, stopped
+
+
+def test_the_state_tells_its_containers_and_what_was_cut_off() -> None:
+    urn = "urn:pulumi:sandbox::ytempire::command:local:Command::green-healthy"
+    deployment = {
+        "resources": [
+            {"type": CONTAINER, "id": "1", "outputs": {"name": "ytempire-sandbox-blue"}},
+            {"type": CONTAINER, "id": "2", "outputs": {"name": "old"}, "delete": True},
+            {"type": "docker:index/network:Network", "id": "3"},
+        ],
+        "pending_operations": [{"type": "creating", "resource": {"urn": urn}}],
+    }
+    recorded = read_state(json.dumps({"deployment": deployment}))
+    assert recorded.containers == ("ytempire-sandbox-blue",)
+    assert recorded.pending == ("green-healthy (creating)",)
+
+
+def test_a_new_stack_has_neither() -> None:
+    assert read_state('{"version": 3, "deployment": {}}').pending == ()
+
+
+def test_what_runs_is_no_drift() -> None:
+    assert drift(containers(), containers()) == []
+
+
+def test_what_was_removed_or_stopped_by_hand_is() -> None:
+    found = stopped(containers(), NAMES.redis)
+    del found[NAMES.app("blue")]
+    assert drift(containers(), found) == [
+        f"{NAMES.redis} is exited",
+        f"{NAMES.app('blue')} is gone",
+    ]
+
+
+def test_docker_ps_is_read_with_health_and_labels() -> None:
+    found = _seen(
+        {
+            "Names": "ytempire-sandbox-green",
+            "State": "running",
+            "Status": "Up 5 seconds (health: starting)",
+            "Labels": "ytempire.part=app,ytempire.colour=green,ytempire.release=1.1.0+bbbb",
+        }
+    )
+    assert (found.health, found.fine, found.release) == ("starting", True, "1.1.0+bbbb")
+    assert found.words == "starting, up 5 seconds"

@@ -1,0 +1,131 @@
+"""A failed run is shown by the failed step's own words, and ends with the code they mean."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ops.docker import Docker
+from ops.engine import Ended
+from ops.errors import HostUnreachable
+from ops.verbs._events import parse
+from ops.verbs._exit import FAILED, INTERRUPTED, MISUSED, REFUSED, UNREACHABLE
+from ops.verbs._failure import Failure, meaning_of, step_words
+from rollout.plan import View, plan
+from rollout.settings import SettingsError
+from rollout.state import Hold, HostState
+from tests.unit.cli.happy import BLUE, NEW, view, withdrawn
+from tests.unit.cli.test_run_progress import line, said
+
+ENDED = Ended(1, "")
+STEP_WORDS = "The app ytempire-sandbox-green is not healthy.\nIts last lines:\n  boom"
+TROUBLE = f'exit status 1: running "ytops-step healthy":\n{STEP_WORDS}\n'
+
+
+def failure(*lines: str) -> Failure:
+    collected = Failure()
+    for event in map(parse, lines):
+        if event:
+            collected.hear(event)
+    return collected
+
+
+def policy(level: str, message: str) -> str:
+    body = {"policyName": "window", "message": message, "enforcementLevel": level}
+    return json.dumps({"sequence": 1, "policyEvent": body})
+
+
+def test_a_failed_step_speaks_for_itself_under_its_name() -> None:
+    failed = failure(
+        said("green-healthy", TROUBLE, "error"),
+        line("resOpFailedEvent", "green-healthy"),
+        said("", "update failed\n", "error"),
+    )
+    assert failed.message(ENDED) == (
+        "green-healthy:\n  The app ytempire-sandbox-green is not healthy.\n"
+        "  Its last lines:\n    boom"
+    )
+    assert failed.code(ENDED) == FAILED
+
+
+def test_the_header_of_the_released_plugin_is_taken_off_as_well() -> None:
+    text = 'error: exit status 1: running "echo \\"x\\" \\\n  >&2":\nwords'
+    assert step_words(text) == "words"
+
+
+def test_a_step_without_words_says_so() -> None:
+    text = 'signal: terminated: running "ytops-step switch":\n'
+    assert step_words(text) == "it ended with signal: terminated, without a word"
+
+
+def test_a_policy_violation_is_a_refusal_with_its_text() -> None:
+    refused = failure(
+        policy("advisory", "only advice"),
+        policy("mandatory", "X must be Y.\n"),
+        policy("mandatory", "X must be Y.\n"),
+        said("", "preview failed\n", "error"),
+    )
+    assert refused.message(ENDED) == "Refused by policy:\n  window: X must be Y."
+    assert refused.code(ENDED) == REFUSED
+
+
+def refusal(state: HostState) -> str:
+    decided = plan(View(state, BLUE), NEW)
+    assert decided.action == "refuse"
+    return decided.reason
+
+
+LOCKED = Hold(who="ana", since="now", why="stocktaking")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        refusal(view(BLUE, hold=LOCKED).state),
+        refusal(view(BLUE, withdrawn=withdrawn(NEW)).state),
+        refusal(HostState()),
+    ],
+)
+def test_the_refusals_of_the_plan_are_known_as_such_and_shown_as_they_are(text: str) -> None:
+    refused = failure(said("", f"{text}\n", "error"))
+    assert refused.message(ENDED) == text
+    assert refused.code(ENDED) == REFUSED
+
+
+def test_a_wrong_configuration_is_the_callers_mistake() -> None:
+    assert meaning_of(str(SettingsError("sandbox", ["a: wrong"]))) == MISUSED
+    assert meaning_of(str(SettingsError("sandbox", ["a: wrong", "b: wrong"]))) == MISUSED
+
+
+def test_a_host_that_does_not_answer_is_known_in_a_step_too() -> None:
+    docker = Docker("ssh://deploy@host")
+    error = docker.unreachable("Cannot connect to the Docker daemon")
+    assert isinstance(error, HostUnreachable)
+    text = f'exit status 1: running "ytops-step claim":\n{error}'
+    failed = failure(said("green-claim", text, "error"), line("resOpFailedEvent", "green-claim"))
+    assert failed.code(ENDED) == UNREACHABLE
+
+
+def test_an_interrupted_run_says_so_whatever_else_was_said() -> None:
+    assert failure().message(Ended(1, "", asked_to_stop=1)) == "Interrupted."
+    assert failure(said("", TROUBLE, "error")).code(Ended(1, "", asked_to_stop=1)) == INTERRUPTED
+
+
+def test_a_crash_of_the_program_is_one_line_and_keeps_its_trace_aside() -> None:
+    text = "Program failed:\nTraceback (most recent call last):\n  File x\nKeyError: 'y'\n"
+    crashed = failure(said("", text, "error"))
+    assert crashed.message(ENDED) == "The program failed: KeyError: 'y'"
+    assert "File x" in crashed.trace()
+
+
+def test_the_cli_is_heard_when_nobody_else_spoke() -> None:
+    ended = Ended(255, "error: no stack named 'nope' found")
+    assert failure().message(ended) == "no stack named 'nope' found"
+    assert failure().code(ended) == MISUSED
+
+
+def test_a_killed_engine_leaves_the_next_command() -> None:
+    assert failure().message(Ended(-9, "")) == (
+        "Pulumi was killed (signal 9), without a word. Next: `ytops up`, which goes on from here."
+    )

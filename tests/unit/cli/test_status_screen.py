@@ -1,0 +1,143 @@
+"""One screen, right also while parts are down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ops.verbs._health import problems
+from ops.verbs._look import Answer, Look
+from ops.verbs._report import report
+from ops.verbs.status import screen
+from rollout.state import Hold, Pending, Slot
+from tests.unit.cli.happy import (
+    BLUE,
+    GREEN,
+    NAMES,
+    NEW,
+    OLD,
+    containers,
+    look,
+    observation,
+    state,
+    stopped,
+    withdrawn,
+)
+
+
+def text(seen: Look) -> str:
+    return "\n".join(screen(seen))
+
+
+def test_a_healthy_stack_on_one_screen() -> None:
+    assert (
+        text(look())
+        == """\
+sandbox on unix:///var/run/docker.sock: ✓ serving and healthy
+live      1.1.0+bbbb on green, since 2026-11-22 11:00 UTC (60 min ago)
+address   https://localhost answers 200 as 1.1.0+bbbb in 12 ms
+blue      1.0.0+aaaa (claim 1), ready, app healthy, up 5 minutes
+green     1.1.0+bbbb (claim 2), ready, app healthy, up 5 minutes  ← traffic
+nginx     ✓ healthy, up 5 minutes
+app       ✓ healthy, up 5 minutes
+postgres  ✓ healthy, up 5 minutes
+redis     ✓ healthy, up 5 minutes
+celery    ✓ healthy, up 5 minutes (2)
+switch    ✓ healthy, up 5 minutes
+workers   1.1.0+bbbb: 2 consuming, 3 jobs
+workers   1.0.0+aaaa: 2 paused, 0 jobs
+beat      1.1.0+bbbb
+last      deploy of 1.1.0+bbbb (before: 1.0.0+aaaa) by ana@desk, \
+2026-11-22 11:00 UTC (60 min ago), 12.0 s
+next      back to 1.0.0 within seconds: `ytops rollback`"""
+    )
+
+
+def test_a_stopped_service_is_named() -> None:
+    down = look(containers=stopped(containers(), NAMES.redis))
+    assert problems(down) == ["redis is exited, exited 2 minutes ago"]
+    assert "redis     ✗ exited, exited 2 minutes ago" in text(down)
+
+
+def test_a_missing_worker_is_half_a_service() -> None:
+    found = containers()
+    del found[NAMES.worker(NEW.identity, 2)]
+    assert problems(look(containers=found)) == ["celery is healthy, up 5 minutes; gone"]
+
+
+def test_an_unreadable_state_leaves_the_rest_of_the_screen() -> None:
+    blind = look(observation=None, unknown={"observation": "state.json can't be read"})
+    shown = text(blind)
+    assert "live      ? state.json can't be read" in shown
+    assert "postgres  ✓ healthy" in shown
+    assert "workers   ? nobody knows them" in shown
+    assert problems(blind) == ["observation unknown"]
+
+
+def test_containers_that_can_not_be_listed_are_unknown_and_not_gone() -> None:
+    blind = look(containers=None, unknown={"containers": "docker ps failed"})
+    assert "services  ? docker ps failed" in text(blind)
+    assert "gone" not in text(blind)
+
+
+def test_an_edge_that_does_not_answer_from_here() -> None:
+    reason = "https://localhost does not answer from here (refused)"
+    quiet = look(answer=None, unknown={"answer": reason})
+    assert problems(quiet) == ["the edge does not answer from here"]
+    assert f"address   https://localhost ? {reason}" in text(quiet)
+
+
+def test_an_edge_that_answers_as_another_release_is_wrong() -> None:
+    other = look(answer=Answer(200, OLD.identity, 3))
+    assert problems(other) == ["the edge answers as 1.0.0+aaaa"]
+
+
+def test_the_beat_of_another_release_is_wrong_but_for_a_pending_switch() -> None:
+    assert problems(look(beat=OLD.identity)) == ["the beat is not the live release's"]
+    pending = Pending(
+        token="t", serial=3, source=GREEN, target=BLUE, who="ben@desk", since="2026-11-22T11:59:00Z"
+    )
+    moving = look(beat=OLD.identity, observation=observation(pending=pending))
+    assert problems(moving) == []
+    assert "pending   switch 3 to 1.0.0+aaaa on blue, by ben@desk" in text(moving)
+
+
+def test_holds_and_withdrawals_are_shown_with_the_way_out() -> None:
+    hold = Hold(who="ana@desk", since="2026-11-22T11:00:00Z", why="stocktaking")
+    shown = text(look(observation=observation(hold=hold, withdrawn=withdrawn(OLD))))
+    assert (
+        "hold      locked by ana@desk since 2026-11-22 11:00 UTC (60 min ago): stocktaking. "
+        "When that is over: `ytops unlock`"
+    ) in shown
+    assert "withdrawn 1.0.0+aaaa 2026-11-22 11:30 UTC (30 min ago): p95 812 ms" in shown
+    assert "`ytops rollback`" not in shown
+
+
+def test_workers_whose_slot_was_given_away_say_whether_they_are_drained() -> None:
+    slots = {"green": state().slots["green"], "blue": Slot(identity="1.2.0+cccc", claim=3)}
+    shown = text(look(observation=observation(slots=slots)))
+    assert "1.0.0+aaaa: 2 paused, 0 jobs; their slot was given away: drained" in shown
+
+
+def test_an_old_report_of_the_workers_says_its_age() -> None:
+    heard = observation()
+    assert heard.workers
+    old = heard.workers.model_copy(update={"at": "2026-11-22T11:50:00+00:00"})
+    assert "1.1.0+bbbb: 2 consuming, 3 jobs; as of 10 min ago" in text(
+        look(observation=replace(heard, workers=old))
+    )
+
+
+def test_an_empty_host_says_what_comes_first() -> None:
+    empty = observation(live=None, slots={}, releases={}, last=None)
+    empty = replace(empty, view=replace(empty.view, edge=None), workers=None, history=())
+    shown = text(look(observation=empty, containers={}, answer=None, beat=None))
+    assert "live      no release serves (503). Next: `ytops up VERSION`" in shown
+    assert "nginx     ✗ gone" in shown
+
+
+def test_the_report_for_programs_has_its_keys_whatever_is_known() -> None:
+    blind = look(observation=None, containers=None, answer=None, beat=None)
+    assert set(report(look())) == set(report(blind))
+    assert report(look())["healthy"] is True
+    assert report(look())["slots"]["green"]["identity"] == NEW.identity
+    assert report(blind)["slots"] is None

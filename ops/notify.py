@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -28,7 +29,7 @@ def send(url: str, text: str, fields: Mapping[str, str | int], say: Say) -> bool
         why = _post(url, body)
         if not why:
             return True
-    say(f"nobody was told: the webhook at {_host(url)} {why}")
+    say(f"nobody was told: the webhook{_host(url)} {why}")
     return False
 
 
@@ -61,4 +62,9 @@ def _post(url: str, body: bytes) -> str:
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).hostname or "(not a URL)"
+    """Where it is, as far as that can be told without its secret path."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+    return f" at {host}" if re.fullmatch(r"[\w.:-]+", host) else ""

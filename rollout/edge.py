@@ -305,6 +305,7 @@ http {
         }
         location = /config { return 200 '{"config":"@{digest}"}\\n'; }
         location = /reload { default_type text/plain; alias /tmp/reload.log; }
+        location = /draining { default_type text/plain; alias /tmp/draining; }
         location = /stub_status { stub_status; }
         location / { return 404; }
     }
@@ -389,6 +390,7 @@ edge=$(cd "$(dirname "$0")" && pwd)
 conf=$edge/nginx.conf
 rm -f /tmp/nginx.pid
 : >/tmp/reload.log
+echo 0 >/tmp/draining
 
 token() {
     current=
@@ -397,6 +399,7 @@ token() {
 
 token
 loaded=$current
+tick=0
 (
     # $$ is the shell that becomes nginx. Before it has written its pid, a HUP would end it.
     while [ ! -s /tmp/nginx.pid ] && kill -0 $$ 2>/dev/null; do sleep 0.1; done
@@ -409,6 +412,12 @@ loaded=$current
             else
                 cat /tmp/reload.log >&2
             fi
+        fi
+        # Once a second: how many of nginx's old processes still end what they had begun.
+        tick=$((tick + 1))
+        if [ $((tick % 10)) -eq 0 ]; then
+            grep -ls 'is shutting dow[n]' /proc/[0-9]*/cmdline | wc -l >/tmp/draining.new
+            mv /tmp/draining.new /tmp/draining
         fi
         sleep 0.1
     done

@@ -1,0 +1,1 @@
+"""The container images of the sandbox: what is built here when no image registry answers."""

@@ -1,0 +1,1 @@
+"""The switch agent: it stands beside the edge and moves web traffic, workers and beat as one."""

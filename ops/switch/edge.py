@@ -1,0 +1,219 @@
+"""nginx, as far as the agent can move it: files in a shared volume, a token that makes it reload,
+and a status port that says what it has loaded."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+import subprocess
+import uuid
+from pathlib import Path
+from typing import Protocol
+
+from ops.errors import OpsError
+from ops.switch import files
+from ops.switch.config import Clock, SwitchConfig
+from ops.switch.probes import Answer
+from rollout import edge as conf
+from rollout.state import Pointer, Release
+
+log = logging.getLogger(__name__)
+
+MODES = {
+    conf.NGINX_CONF: 0o644,
+    conf.RUN_SCRIPT: 0o755,
+    conf.CERTIFICATE: 0o644,
+    conf.PRIVATE_KEY: 0o440,
+}
+SELF_SIGNED_DAYS = 3650
+POLL_SECONDS = 0.05
+# nginx lets its old processes accept for 0.1 s beside the new ones: answers must be right for
+# longer than that, each on a new connection, before a reload counts as done.
+STEADY_SECONDS = 0.35
+STEADY_ANSWERS = 5
+# A refused connection may be a container that is just being started; this long is down.
+DOWN_SECONDS = 1.0
+
+
+class EdgeFailed(OpsError):
+    """nginx did not take what it was given."""
+
+
+class Status(Protocol):
+    """nginx's status port; OSError when it isn't there."""
+
+    def status(self, path: str) -> Answer: ...
+
+
+class Edge:
+    """The edge volume and the nginx that reads it."""
+
+    def __init__(self, config: SwitchConfig, probes: Status, clock: Clock) -> None:
+        self._config = config
+        self._root = config.edge_path
+        self._probes = probes
+        self._clock = clock
+
+    def active(self) -> conf.Active | None:
+        """What active.conf says; None if it is missing or not ours."""
+        text = files.read(self._root / conf.ACTIVE_CONF)
+        return conf.read_active(text) if text else None
+
+    def point(self, pointer: Pointer | None, release: Release | None, serial: int) -> str:
+        """Send traffic to `pointer`'s slot. Returns the load that nginx must confirm."""
+        load = uuid.uuid4().hex[:12]
+        address = self._config.address(pointer.colour) if pointer else ""
+        text = conf.render_active(pointer, release, address, serial, load)
+        files.write(self._root / conf.ACTIVE_CONF, text)
+        self._ask_to_reload(load)
+        return load
+
+    def confirm(self, load: str) -> None:
+        """Wait until nginx serves what `load` names, on every new connection."""
+        started = self._clock.monotonic()
+        good_since, good = started, 0
+        answered = False
+        while True:
+            got = self._loaded()
+            now = self._clock.monotonic()
+            answered = answered or got is not None
+            if got != load:
+                good_since, good = now, 0
+            else:
+                good += 1
+                if good >= STEADY_ANSWERS and now - good_since >= STEADY_SECONDS:
+                    return
+            limit = self._config.reload_seconds if answered else DOWN_SECONDS
+            if got != load and now - started > limit:
+                raise EdgeFailed(self._not_loaded(answered))
+            self._clock.sleep(POLL_SECONDS)
+
+    def running(self) -> bool:
+        try:
+            self._probes.status("/config")
+        except OSError:
+            return False
+        return True
+
+    def draining(self) -> bool:
+        """Whether processes of before the last reload still answer requests."""
+        try:
+            return self._probes.status("/draining").body.strip() != "0"
+        except OSError:
+            return False  # a stopped nginx answers nothing any more
+
+    def install(self, wanted: dict[str, str], self_signed: bool, config_hash: str) -> bool:
+        """Write nginx's own files; put the old ones back if a running nginx refuses them.
+
+        Returns whether nginx is running: one that isn't reads them when it starts.
+        """
+        fresh = _decoded(wanted)
+        before = {name: _bytes(self._root / name) for name in fresh}
+        self._write(fresh)
+        if self_signed and not (self._root / conf.CERTIFICATE).exists():
+            self._sign()
+        load = self._rewrite_active()
+        if not self.running():
+            return False
+        try:
+            self.confirm(load)
+            self._check_hash(config_hash)
+        except EdgeFailed as failure:
+            self._write({name: data for name, data in before.items() if data is not None})
+            self._ask_to_reload(uuid.uuid4().hex[:12])
+            raise EdgeFailed(
+                f"nginx did not take the configuration: {failure}; the previous files are back"
+            ) from None
+        return True
+
+    def _write(self, contents: dict[str, bytes]) -> None:
+        for name, data in contents.items():
+            files.write(self._root / name, data, MODES[name])
+
+    def _rewrite_active(self) -> str:
+        """The same traffic under a new load name, so that this reload can be told from others."""
+        path = self._root / conf.ACTIVE_CONF
+        text, active, load = files.read(path), self.active(), uuid.uuid4().hex[:12]
+        if text is None or active is None or not active.load:
+            raise EdgeFailed(f"{path} is not what the agent wrote: restart the agent")
+        files.write(path, text.replace(active.load, load))
+        self._ask_to_reload(load)
+        return load
+
+    def _ask_to_reload(self, token: str) -> None:
+        files.write(self._root / conf.RELOAD_TOKEN, token + "\n")
+
+    def _loaded(self) -> str | None:
+        """The load that nginx serves; None if it doesn't answer."""
+        try:
+            return str(json.loads(self._probes.status("/serial").body)["load"])
+        except OSError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+    def _not_loaded(self, answered: bool) -> str:
+        edge = self._config.names.edge
+        if not answered:
+            return f"nginx does not answer; see `docker logs {edge}`"
+        try:
+            words = self._probes.status("/reload").body.strip().splitlines()
+        except OSError:
+            words = []
+        why = f" ({words[0]})" if words else ""
+        return f"nginx did not reload in {self._config.reload_seconds:g} s{why}"
+
+    def _check_hash(self, config_hash: str) -> None:
+        try:
+            got = json.loads(self._probes.status("/config").body)["config"]
+        except (OSError, ValueError, KeyError, TypeError):
+            got = "no answer"
+        if got != config_hash:
+            raise EdgeFailed(f"expected configuration {config_hash}, got {got}")
+
+    def _sign(self) -> None:
+        """A certificate for where no authority signs one: the sandbox and the drill."""
+        key, certificate = self._root / conf.PRIVATE_KEY, self._root / conf.CERTIFICATE
+        certificate.parent.mkdir(parents=True, exist_ok=True)
+        fresh_key, fresh = key.with_suffix(".new"), certificate.with_suffix(".new")
+        domain = self._config.domain
+        done = subprocess.run(
+            (
+                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
+                *("ec_paramgen_curve:P-256", "-nodes", "-days", str(SELF_SIGNED_DAYS)),
+                *("-subj", f"/CN={domain}"),
+                *("-addext", f"subjectAltName=DNS:{domain},DNS:localhost"),
+                *("-keyout", str(fresh_key), "-out", str(fresh)),
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise EdgeFailed(f"openssl made no certificate: {done.stderr.strip()[-200:]}")
+        for made, place, name in (
+            (fresh_key, key, conf.PRIVATE_KEY),
+            (fresh, certificate, conf.CERTIFICATE),
+        ):
+            files.write(place, made.read_bytes(), MODES[name])
+            made.unlink()
+        log.info("made a self-signed certificate for %s", domain)
+
+
+def _decoded(wanted: dict[str, str]) -> dict[str, bytes]:
+    strangers = sorted(set(wanted) - set(MODES))
+    if strangers:
+        raise OpsError(f"the edge has no file {strangers[0]}: expected {', '.join(MODES)}")
+    try:
+        return {name: base64.b64decode(text, validate=True) for name, text in wanted.items()}
+    except binascii.Error as error:
+        raise OpsError(f"files must be base64: {error}") from None
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

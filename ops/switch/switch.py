@@ -1,0 +1,485 @@
+"""The switch: web traffic, the workers' consumption and the beat move as one, or all move back.
+
+It is commit-confirm. Until its caller confirms, a switch is pending: it is moved back when a check
+fails, when the caller says so, leaves or falls silent, when a later run comes, and when the agent
+starts again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, Protocol
+
+from ops.errors import OpsError, SwitchRefused
+from ops.switch import watch as watching
+from ops.switch.config import Clock, SwitchConfig
+from ops.switch.probes import ProbeFailed
+from ops.switch.protocol import Abort, Begin, Caller, Confirm, Watch
+from ops.switch.state_store import StateStore
+from rollout.edge import Active
+from rollout.names import Colour
+from rollout.state import Event, HostState, Pending, Pointer, Release, Withdrawal
+
+log = logging.getLogger(__name__)
+
+WITHDRAWN_KEPT = 50  # longer than any stack file stays behind
+
+
+class EdgeSeam(Protocol):
+    """Web traffic."""
+
+    def active(self) -> Active | None: ...
+
+    def point(self, pointer: Pointer | None, release: Release | None, serial: int) -> str: ...
+
+    def confirm(self, load: str) -> None: ...
+
+
+class WorkersSeam(Protocol):
+    """Consumption."""
+
+    def assign(self, identity: str | None) -> None: ...
+
+    def pause(self, release: Release, timeout: float) -> list[str]: ...
+
+    def consume(self, release: Release, timeout: float) -> list[str]: ...
+
+
+class BeatSeam(Protocol):
+    """The beat."""
+
+    def point(self, identity: str | None) -> None: ...
+
+
+class ProbesSeam(Protocol):
+    """Checks of the release itself."""
+
+    def app(self, colour: Colour, release: Release, timeout: float) -> int: ...
+
+    def public(self, release: Release) -> None: ...
+
+
+class LogSeam(Protocol):
+    """What nginx reports."""
+
+    def follow(self, tally: watching.Tally | None) -> None: ...
+
+
+class SwitchFailed(OpsError):
+    """A step of the switch failed. `withdraw`: the release itself was judged bad."""
+
+    def __init__(self, words: str, *, withdraw: bool = False) -> None:
+        super().__init__(words)
+        self.withdraw = withdraw
+
+
+@dataclass
+class Running:
+    """The pending switch as this process knows it: who waits for it, and what it has served."""
+
+    ask: Begin
+    caller: Caller
+    tally: watching.Tally
+
+
+class Switch:
+    """One at a time; `lock` guards the state and everything that moves."""
+
+    def __init__(
+        self,
+        config: SwitchConfig,
+        store: StateStore,
+        clock: Clock,
+        *,
+        edge: EdgeSeam,
+        workers: WorkersSeam,
+        beat: BeatSeam,
+        probes: ProbesSeam,
+        access_log: LogSeam,
+    ) -> None:
+        self.lock = threading.RLock()
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._edge = edge
+        self._workers = workers
+        self._beat = beat
+        self._probes = probes
+        self._access_log = access_log
+        self._running: Running | None = None
+        self._ended: dict[str, str] = {}
+        self._confirmed: dict[str, dict[str, Any]] = {}
+
+    # ---- the story ------------------------------------------------------------------------
+
+    def begin(self, ask: Begin, caller: Caller) -> dict[str, Any]:
+        """Check, move, verify; leaves the switch pending."""
+        with self.lock:
+            self.refuse_if_broken()
+            self.undo(f"overtaken by {ask.who}'s switch to {ask.target.identity}")
+            if self._already(ask):
+                caller.say(f"{ask.target.identity} is live on {ask.target.colour} already")
+                return {"already": True, "token": "", "serial": ask.serial}
+            self.refuse_if_held()
+            self._check(ask, caller)
+            pending = self._open(ask, caller)
+            try:
+                self._move(pending, caller)
+            except SwitchFailed as failure:
+                self._fail(str(failure), failure.withdraw)
+            except Exception as error:
+                self._fail(f"{type(error).__name__}: {error}", False)
+            return {"already": False, "token": pending.token, "serial": pending.serial}
+
+    def watch(self, ask: Watch, caller: Caller) -> dict[str, Any]:
+        """Judge the target while it serves; the lock is free, so that a later run can fence."""
+        target = self._pending(ask.token).target
+        running = self._must_run()
+        release = self._store.state.releases[target.identity]
+        started = reported = self._clock.monotonic()
+        failed, words = 0, ""
+        while True:
+            tick = self._clock.monotonic()
+            try:
+                self._probes.public(release)
+                failed, words = 0, ""
+            except ProbeFailed as failure:
+                failed, words = failed + 1, str(failure)
+            now = self._clock.monotonic()
+            figures = running.tally.figures(failed, words)
+            finished = now - started >= ask.seconds
+            self._judge(ask, figures, finished, caller)
+            if finished and not failed:
+                return {
+                    "requests": figures.requests,
+                    "errors": figures.errors,
+                    "p95_ms": figures.p95_ms,
+                    "seconds": round(now - started, 1),
+                }
+            if now - reported >= watching.REPORT_SECONDS:
+                caller.say(f"watching {target.identity} for {now - started:.0f} s: {figures}")
+                reported = now
+            self._clock.sleep(max(0.0, watching.PROBE_SECONDS - (now - tick)))
+
+    def confirm(self, ask: Confirm) -> dict[str, Any]:
+        """The switch holds: what it moved to is live."""
+        with self.lock:
+            if ask.token in self._confirmed:
+                return self._confirmed[ask.token]
+            pending, running = self._pending(ask.token), self._must_run()
+            event = self._event(running.ask.kind, pending, ask.note, ask.seconds)
+            self._store.save(_confirmed(self._store.state, pending, running.ask, event))
+            self._store.record(event)
+            self._end(pending.token, "")
+            self._confirmed = {ask.token: {"serial": pending.serial}}
+            log.info("confirmed: %s on %s", pending.target.identity, pending.target.colour)
+            return self._confirmed[ask.token]
+
+    def abort(self, ask: Abort) -> dict[str, Any]:
+        with self.lock:
+            self._pending(ask.token)
+            self.undo(ask.why, withdraw=ask.withdraw)
+            return {"serial": self._store.state.serial}
+
+    def undo(self, why: str, *, withdraw: bool = False) -> None:
+        """Move everything back, whatever else fails: web first, it is what people see."""
+        with self.lock:
+            pending = self._store.state.pending
+            if pending is None:
+                return
+            log.warning("moving back from %s: %s", pending.target.identity, why)
+            releases = self._store.state.releases
+            source = pending.source
+            release = releases.get(source.identity) if source else None
+            self._try("web", lambda: self._web_back(pending, release))
+            self._try("consumption", lambda: self._stop_consuming(releases, pending.target))
+            self._try("beat", lambda: self._beat.point(source.identity if source else None))
+            self._try("consumption", lambda: self._consume_again(release))
+            event = self._event("revert", pending, why, 0.0)
+            self._store.save(_reverted(self._store.state, pending, event, withdraw))
+            self._store.record(event)
+            self._end(pending.token, why)
+
+    # ---- guards ---------------------------------------------------------------------------
+
+    def refuse_if_broken(self) -> None:
+        if self._store.broken:
+            raise SwitchRefused(
+                f"{self._store.broken}; traffic stays where it is, and nothing is changed on "
+                "guesses: put state.json back from the control volume's last backup, then "
+                f"`docker restart {self._config.names.switch}`"
+            )
+
+    def refuse_if_held(self) -> None:
+        hold = self._store.state.hold
+        if hold:
+            raise SwitchRefused(
+                f"deploys are locked by {hold.who} since {hold.since}: {hold.why}; when that is "
+                "over, `ytops unlock`"
+            )
+
+    def revert_if_abandoned(self) -> None:
+        """Called every moment: nobody waits for the pending switch any more."""
+        if self._abandoned() and self.lock.acquire(timeout=0.1):
+            try:
+                if self._abandoned():
+                    self.undo("the run that switched is gone without confirming")
+            finally:
+                self.lock.release()
+
+    def edge_pointer(self) -> Pointer | None:
+        active = self._edge.active()
+        return active.pointer if active else None
+
+    def _abandoned(self) -> bool:
+        running = self._running
+        return self._store.state.pending is not None and (running is None or running.caller.gone())
+
+    def _already(self, ask: Begin) -> bool:
+        state = self._store.state
+        return ask.serial == state.serial and state.live == ask.target == self.edge_pointer()
+
+    def _check(self, ask: Begin, caller: Caller) -> None:
+        """Everything that can be known before anything moves."""
+        state, edge = self._store.state, self.edge_pointer()
+        if ask.serial != state.serial + 1:
+            raise SwitchRefused(
+                f"expected switch {state.serial + 1}, got {ask.serial}: the host changed since "
+                "this run was planned; run it again"
+            )
+        if ask.source != edge:
+            raise SwitchRefused(
+                f"expected traffic on {_place(ask.source)}, but the edge sends it to "
+                f"{_place(edge)}: the host changed since this run was planned; run it again"
+            )
+        _check_target(state, ask.target, edge)
+        caller.say(f"asking {ask.target.colour} directly")
+        try:
+            self._probes.app(ask.target.colour, state.releases[ask.target.identity], 0)
+        except ProbeFailed as failure:
+            raise SwitchRefused(
+                f"{ask.target.identity} is not fit to serve, traffic was not moved: {failure}"
+            ) from None
+
+    # ---- the steps ------------------------------------------------------------------------
+
+    def _open(self, ask: Begin, caller: Caller) -> Pending:
+        pending = Pending(
+            token=uuid.uuid4().hex,
+            serial=ask.serial,
+            source=ask.source,
+            target=ask.target,
+            who=ask.who,
+            since=self._clock.utc(),
+        )
+        tally = watching.Tally(ask.serial, ask.target.identity, self._config.address("switch"))
+        self._store.update(pending=pending)
+        self._running = Running(ask, caller, tally)
+        self._access_log.follow(tally)
+        return pending
+
+    def _move(self, pending: Pending, caller: Caller) -> None:
+        release = self._store.state.releases[pending.target.identity]
+        source = self._source_release(pending)
+        steps: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("pausing the live workers", lambda: self._pause(source, caller)),
+            ("moving the beat", lambda: self._beat.point(release.identity)),
+            ("moving traffic", lambda: self._point(pending, release)),
+            ("checking through the edge", lambda: self._verify(release)),
+            ("starting the new workers", lambda: self._consume(release, caller)),
+        )
+        for words, step in steps:
+            if caller.gone():
+                raise SwitchFailed("the run that switched is gone")
+            caller.say(words)
+            step()
+
+    def _pause(self, source: Release | None, caller: Caller) -> None:
+        if source is None:
+            self._workers.assign(None)
+            return
+        for node in self._workers.pause(source, self._config.worker_seconds):
+            caller.say(f"{node} does not answer; it is paused as soon as it does")
+
+    def _point(self, pending: Pending, release: Release) -> None:
+        load = self._edge.point(pending.target, release, pending.serial)
+        try:
+            self._edge.confirm(load)
+        except OpsError as failure:
+            raise SwitchFailed(str(failure)) from None
+
+    def _verify(self, release: Release) -> None:
+        try:
+            self._probes.public(release)
+        except ProbeFailed as failure:
+            raise SwitchFailed(str(failure), withdraw=failure.release_at_fault) from None
+
+    def _consume(self, release: Release, caller: Caller) -> None:
+        silent = self._workers.consume(release, self._config.worker_seconds)
+        if silent and self._must_run().ask.kind == "deploy":
+            raise SwitchFailed(f"{', '.join(silent)} did not begin to consume")
+        for node in silent:  # a rollback is for the web first: it doesn't fail on a worker
+            caller.say(f"{node} does not answer; it begins to consume as soon as it does")
+
+    def _web_back(self, pending: Pending, release: Release | None) -> None:
+        source = pending.source
+        if source is not None and release is None:
+            raise SwitchFailed(f"{source.identity} is not known any more")
+        active = self._edge.active()
+        if active and active.pointer == source and active.serial == pending.serial:
+            return
+        self._edge.confirm(self._edge.point(source, release, pending.serial))
+
+    def _stop_consuming(self, releases: dict[str, Release], target: Pointer) -> None:
+        if target.identity in releases:
+            self._workers.pause(releases[target.identity], self._config.worker_seconds)
+
+    def _consume_again(self, release: Release | None) -> None:
+        if release is None:
+            self._workers.assign(None)
+        else:
+            self._workers.consume(release, self._config.worker_seconds)
+
+    def _judge(self, ask: Watch, figures: watching.Figures, finished: bool, caller: Caller) -> None:
+        with self.lock:
+            self._pending(ask.token)
+            if caller.gone():
+                self._fail("the run that switched is gone", False)
+            why = watching.verdict(figures, ask, finished)
+            if why:
+                self._fail(f"{why} ({figures})", True)
+
+    def _fail(self, why: str, withdraw: bool) -> NoReturn:
+        """Move back, then say so."""
+        source = self._store.state.pending.source if self._store.state.pending else None
+        self.undo(why, withdraw=withdraw)
+        raise SwitchRefused(f"{why}; everything was moved back to {_place(source)}")
+
+    def _try(self, what: str, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except Exception as error:  # the files are written; nginx and workers follow when they can
+            log.error("moving %s back: %s: %s", what, type(error).__name__, error)
+
+    # ---- tokens and events ----------------------------------------------------------------
+
+    def _pending(self, token: str) -> Pending:
+        pending = self._store.state.pending
+        if pending is not None and pending.token == token:
+            return pending
+        if token in self._ended:
+            raise SwitchRefused(f"this switch was moved back: {self._ended[token]}")
+        last = self._store.state.last
+        by = f"{last.who} ({last.target}, {last.at})" if last else "nobody the agent knows"
+        raise SwitchRefused(f"this switch was overtaken by {by}; see `ytops status`")
+
+    def _must_run(self) -> Running:
+        running = self._running
+        if running is None:
+            raise SwitchRefused("no switch is pending; see `ytops status`")
+        return running
+
+    def _end(self, token: str, why: str) -> None:
+        self._running = None
+        self._access_log.follow(None)
+        if why:
+            self._ended[token] = why
+
+    def _source_release(self, pending: Pending) -> Release | None:
+        return self._store.state.releases[pending.source.identity] if pending.source else None
+
+    def _event(
+        self,
+        kind: Literal["deploy", "rollback", "revert"],
+        pending: Pending,
+        note: str,
+        seconds: float,
+    ) -> Event:
+        ends = (pending.source, pending.target)
+        source, target = reversed(ends) if kind == "revert" else ends
+        return Event(
+            at=self._clock.utc(),
+            kind=kind,
+            serial=pending.serial,
+            source=source.identity if source else "",
+            target=target.identity if target else "",
+            who=pending.who,
+            seconds=seconds,
+            note=note,
+        )
+
+
+def _confirmed(state: HostState, pending: Pending, ask: Begin, event: Event) -> HostState:
+    target = pending.target
+    slot = state.slots[target.colour].model_copy(update={"was_live": True})
+    withdrawn = {key: why for key, why in state.withdrawn.items() if key != target.identity}
+    if ask.kind == "rollback" and pending.source:
+        why = f"rolled back by {event.who}" + (f": {ask.why}" if ask.why else "")
+        withdrawn[pending.source.identity] = _withdrawal(event, why)
+    return state.model_copy(
+        update={
+            "serial": pending.serial,
+            "live": target,
+            "asked": ask.asked,
+            "slots": {**state.slots, target.colour: slot},
+            "withdrawn": _newest(withdrawn),
+            "pending": None,
+            "last": event,
+        }
+    )
+
+
+def _reverted(state: HostState, pending: Pending, event: Event, withdraw: bool) -> HostState:
+    withdrawn = dict(state.withdrawn)
+    if withdraw:
+        withdrawn[pending.target.identity] = _withdrawal(event, event.note)
+    return state.model_copy(
+        update={
+            # A withdrawal uses the number up, so that each has its own and an old permission to
+            # return does not excuse the next failure. Otherwise it is free again: a run that was
+            # planned while the dead one's switch was pending still fits.
+            "serial": pending.serial if withdraw else state.serial,
+            "live": pending.source,
+            "withdrawn": _newest(withdrawn),
+            "pending": None,
+            "last": event,
+        }
+    )
+
+
+def _withdrawal(event: Event, why: str) -> Withdrawal:
+    return Withdrawal(serial=event.serial, at=event.at, why=why)
+
+
+def _newest(withdrawn: dict[str, Withdrawal]) -> dict[str, Withdrawal]:
+    ordered = sorted(withdrawn.items(), key=lambda item: item[1].serial)
+    return dict(ordered[-WITHDRAWN_KEPT:])
+
+
+def _check_target(state: HostState, target: Pointer, edge: Pointer | None) -> None:
+    slot = state.slots.get(target.colour)
+    if slot is None or slot.identity != target.identity:
+        holds = slot.identity if slot else "nothing"
+        raise SwitchRefused(
+            f"expected {target.identity} on {target.colour}, which holds {holds}: the host "
+            "changed since this run was planned; run it again"
+        )
+    if slot.status != "ready":
+        raise SwitchRefused(
+            f"{target.colour} is still preparing {target.identity}: run `ytops up`, which "
+            "finishes it first"
+        )
+    settled = state.live == edge
+    if edge and edge.colour == target.colour and (settled or edge != target):
+        raise SwitchRefused(f"{target.colour} serves {edge.identity} already")
+    for pointer in (target, edge):
+        if pointer and pointer.identity not in state.releases:
+            raise SwitchRefused(f"{pointer.identity} is not known here: run `ytops up` again")
+
+
+def _place(pointer: Pointer | None) -> str:
+    return f"{pointer.colour} ({pointer.identity})" if pointer else "no release"

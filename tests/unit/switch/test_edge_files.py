@@ -1,0 +1,125 @@
+"""The edge volume: written whole, confirmed by nginx, put back when nginx refuses."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from ops.errors import OpsError
+from ops.switch.edge import Edge, EdgeFailed
+from ops.switch.probes import Answer
+from rollout.edge import read_active
+from tests.unit.switch.fakes import BLUE, OLD, FakeClock, config
+
+
+class Nginx:
+    """An nginx that loads what is in the folder when it is asked, unless it is told not to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running = True
+        self.refuses = False
+        self.answered = 0
+        self._load = ""
+
+    def status(self, path: str) -> Answer:
+        if not self.running:
+            raise ConnectionRefusedError(111, "refused")
+        self.answered += 1
+        if path == "/reload":
+            return Answer(200, {}, "[emerg] unknown directive\n[emerg] more\n")
+        if path == "/config":
+            return Answer(200, {}, json.dumps({"config": "hash"}))
+        if not self.refuses:
+            active = read_active((self.folder / "active/active.conf").read_text())
+            self._load = active.load if active else ""
+        return Answer(200, {}, json.dumps({"load": self._load}))
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Nginx:
+    return Nginx(tmp_path / "edge")
+
+
+@pytest.fixture
+def edge(tmp_path: Path, nginx: Nginx) -> Edge:
+    made = Edge(config(tmp_path), nginx, FakeClock())
+    made.point(BLUE, OLD, 3)
+    return made
+
+
+def files(**contents: str) -> dict[str, str]:
+    named = {"nginx.conf": contents.get("conf", "new"), "run.sh": "#!/bin/sh\n"}
+    return {name: base64.b64encode(text.encode()).decode() for name, text in named.items()}
+
+
+def test_a_pointer_is_written_with_a_reload_token(edge: Edge, nginx: Nginx) -> None:
+    load = edge.point(BLUE, OLD, 4)
+    assert (nginx.folder / "reload").read_text() == load + "\n"
+    active = edge.active()
+    assert active
+    assert (active.pointer, active.serial, active.load) == (BLUE, 4, load)
+
+
+def test_a_reload_is_confirmed_by_several_connections(edge: Edge, nginx: Nginx) -> None:
+    edge.confirm(edge.point(BLUE, OLD, 4))
+    assert nginx.answered >= 5
+
+
+def test_a_refused_reload_says_why(edge: Edge, nginx: Nginx) -> None:
+    nginx.refuses = True
+    with pytest.raises(EdgeFailed, match=r"did not reload in 5 s \(\[emerg\] unknown directive\)"):
+        edge.confirm(edge.point(BLUE, OLD, 4))
+
+
+def test_an_nginx_that_is_down_is_said_soon(edge: Edge, nginx: Nginx) -> None:
+    nginx.running = False
+    with pytest.raises(EdgeFailed, match="does not answer; see `docker logs ytempire-test-nginx`"):
+        edge.confirm("load")
+
+
+def test_files_are_written_with_their_modes(edge: Edge, nginx: Nginx) -> None:
+    assert edge.install(files(), False, "hash") is True
+    assert (nginx.folder / "nginx.conf").read_text() == "new"
+    assert os.access(nginx.folder / "run.sh", os.X_OK)
+
+
+def test_installing_leaves_traffic_where_it_is(edge: Edge) -> None:
+    edge.install(files(), False, "hash")
+    active = edge.active()
+    assert active
+    assert (active.pointer, active.serial) == (BLUE, 3)
+
+
+def test_without_nginx_the_files_wait_for_it(edge: Edge, nginx: Nginx) -> None:
+    nginx.running = False
+    assert edge.install(files(), False, "hash") is False
+
+
+@pytest.mark.parametrize(("refuses", "wanted"), [(True, "hash"), (False, "another")])
+def test_a_refused_configuration_is_put_back(
+    edge: Edge, nginx: Nginx, refuses: bool, wanted: str
+) -> None:
+    edge.install(files(conf="good"), False, "hash")
+    nginx.refuses = refuses
+    with pytest.raises(EdgeFailed, match=r"did not take the configuration: .*; the previous files"):
+        edge.install(files(conf="bad"), False, wanted)
+    assert (nginx.folder / "nginx.conf").read_text() == "good"
+
+
+@pytest.mark.parametrize("name", ["../state.json", "active/active.conf", "tls/../x"])
+def test_no_other_file_can_be_written(edge: Edge, name: str) -> None:
+    with pytest.raises(OpsError, match="the edge has no file"):
+        edge.install({name: ""}, False, "hash")
+
+
+def test_a_self_signed_certificate_is_made_once(edge: Edge, nginx: Nginx) -> None:
+    edge.install(files(), True, "hash")
+    first = (nginx.folder / "tls/cert.pem").read_text()
+    edge.install(files(), True, "hash")
+    assert (nginx.folder / "tls/cert.pem").read_text() == first
+    assert (nginx.folder / "tls/key.pem").stat().st_mode & 0o777 == 0o440

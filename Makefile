@@ -13,7 +13,7 @@ setup: ## Python environment, Pulumi and its plugins, Docker engine, images
 	@$(PYTHON) -m toolchain setup
 
 up: setup ## deploy the sandbox stack on this machine's Docker
-	@$(SANDBOX) && ytops up
+	@$(SANDBOX) && pulumi stack select --create sandbox && ytops up
 
 down: ## remove everything that `make up` made
 	@$(PYTHON) -m toolchain down
@@ -21,10 +21,11 @@ down: ## remove everything that `make up` made
 test: setup check e2e ## everything: format, lint, types, unit, policies, and end to end on real Docker
 
 e2e: ## end to end: the real engine, real Docker
+	@$(PYTHON) -m toolchain packages
 	@$(SANDBOX) && pytest tests/e2e
 
 check: ## the inner loop: format, lint, types, unit tests and policies
-	@$(PYTHON) -m toolchain setup --only python
+	@$(PYTHON) -m toolchain python
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 	@.venv/bin/pytest tests/unit tests/policies
 

@@ -51,7 +51,7 @@ class Check:
     interval: int
     timeout: int
     retries: int
-    start_period: int = 0
+    start_period: int = 5  # zero would mean the image's own
 
 
 @dataclass(frozen=True)
@@ -162,11 +162,18 @@ def _healthcheck(check: Check | None) -> docker.ContainerHealthcheckArgs | None:
         return None
     return docker.ContainerHealthcheckArgs(
         tests=list(check.test),
-        interval=f"{check.interval}s",
-        timeout=f"{check.timeout}s",
+        interval=_duration(check.interval),
+        timeout=_duration(check.timeout),
         retries=check.retries,
-        start_period=f"{check.start_period}s",
+        start_period=_duration(check.start_period),
     )
+
+
+def _duration(seconds: int) -> str:
+    """As the provider writes it back (`1m0s`): any other spelling is a change in each run."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"
 
 
 def _hooks(args: ContainerArgs, site: Site) -> pulumi.ResourceHookBinding:

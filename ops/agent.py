@@ -25,6 +25,7 @@ from ops.errors import OpsError, SwitchRefused
 
 CLIENT = ("python3", "-m", "ops.switch.client")
 RENEW_SECONDS = 2
+LISTEN_SECONDS = 0.2
 SILENCE_SECONDS = 120  # without a word, beyond what was asked for: as good as gone
 START_SECONDS = 15  # from `docker start` to an answer; measured at about 1
 
@@ -89,7 +90,7 @@ class Session:
         number, answers = self._send(verb, fields)
         patience = SILENCE_SECONDS + max(fields.get("timeout", 0), fields.get("seconds", 0))
         try:
-            while (message := answers.get(timeout=patience)) is not None:
+            while (message := self._next(answers, verb, patience)) is not None:
                 if "event" in message:
                     self._say(str(message["event"]))
                 elif message.get("ok"):
@@ -97,14 +98,23 @@ class Session:
                     return result
                 else:
                     raise SwitchRefused(str(message.get("error") or "the switch refused"))
-        except queue.Empty:
-            raise Lost(
-                f"The switch agent did not answer `{verb}` in {patience:.0f} s.\n"
-                f"Next: `docker logs --tail 50 {self.container}`"
-            ) from None
         finally:
             self._waiting.pop(number, None)
         raise self._lost(verb)
+
+    def _next(
+        self, answers: queue.SimpleQueue[Result | None], verb: str, patience: float
+    ) -> Result | None:
+        """The next message; None when the line is dead. In short waits: a signal that another
+        thread takes does not wake this one."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            with suppress(queue.Empty):
+                return answers.get(timeout=LISTEN_SECONDS)
+        raise Lost(
+            f"The switch agent did not answer `{verb}` in {patience:.0f} s.\n"
+            f"Next: `docker logs --tail 50 {self.container}`"
+        )
 
     def begin(self, **fields: Any) -> Result:
         """Move traffic, and keep saying that we are there until the session ends."""

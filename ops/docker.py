@@ -125,7 +125,8 @@ class Docker:
         reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
         reader.start()
         try:
-            process.wait(timeout)
+            # Not without a limit: a signal that another thread takes would not wake us.
+            process.wait(threading.TIMEOUT_MAX if timeout is None else timeout)
             reader.join(LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
             return None
@@ -167,6 +168,7 @@ class Docker:
         return self._unreachable(words.strip()) if _UNREACHABLE.search(words) else None
 
     def _unreachable(self, words: str) -> HostUnreachable:
+        words = words.rsplit("stderr=", 1)[-1]  # of ssh's failure, only what ssh said
         return HostUnreachable(
             f"The Docker host {self.host} does not answer: {words}\nNext: `{self._try_by_hand()}`"
         )
@@ -205,7 +207,7 @@ class Docker:
         self.call("start", container)
 
     def stop(self, container: str, seconds: int = 10) -> None:
-        self.call("stop", "--time", str(seconds), container, timeout=seconds + ANSWER_SECONDS)
+        self.call("stop", "-t", str(seconds), container, timeout=seconds + ANSWER_SECONDS)
 
     def remove(self, container: str) -> None:
         self.call("rm", "--force", "--volumes", container, check=False)

@@ -107,7 +107,10 @@ def _colour_for(view: View, wanted: Release, asked: Wanted) -> Colour | None:
     if live is None:
         return _dark_colour(view, wanted, asked)
     settled = view.state.live == live
-    if settled and (view.state.asked == asked or live.identity == wanted.identity):
+    # What was asked for last is met by another configuration of that version only: after a failed
+    # switch the host calls live whatever served before, also what a hand had put there.
+    met = view.state.asked == asked and _version(view, live) == wanted.version
+    if settled and (met or live.identity == wanted.identity):
         return None
     if live.identity == wanted.identity:
         return live.colour

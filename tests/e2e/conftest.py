@@ -20,7 +20,9 @@ def _tools() -> None:
     """These tests stand on the real things; without them they fail, they don't skip."""
     for tool in ("pulumi", "docker", "ytops", "ytops-step"):
         if shutil.which(tool) is None:
-            pytest.exit(f"{tool} is not on PATH. Run `make e2e`, or `source .env.sandbox` first.", 3)
+            pytest.exit(
+                f"{tool} is not on PATH. Run `make e2e`, or `source .env.sandbox` first.", 3
+            )
     if subprocess.run(["docker", "info"], capture_output=True).returncode:
         pytest.exit("no Docker engine answers. Run `make setup` first.", 3)
 

@@ -107,9 +107,7 @@ def test_a_changed_configuration_is_a_new_release_of_the_same_version(world: Wor
         ("2.0.4-wrong-name", "9.9.9"),
     ],
 )
-def test_a_broken_release_stops_before_the_switch(
-    world: World, version: str, words: str
-) -> None:
+def test_a_broken_release_stops_before_the_switch(world: World, version: str, words: str) -> None:
     live = world.live()
     with Load(world.port) as load:
         outcome = world.up(version)

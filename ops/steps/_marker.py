@@ -1,0 +1,27 @@
+"""What a step leaves on the host, so that it does its work once for each occupancy of a slot."""
+
+from __future__ import annotations
+
+from ops.agent import Session
+from ops.docker import Docker, Say
+from rollout.names import Colour
+
+
+class Marker:
+    """`{colour}-{step}#{key}`, kept by the switch agent. Sessions are short: work takes minutes."""
+
+    def __init__(
+        self, docker: Docker, switch: str, colour: Colour, step: str, key: str, say: Say
+    ) -> None:
+        self._docker, self._switch, self._say = docker, switch, say
+        self.name = f"{colour}-{step}#{key}"
+
+    def note(self) -> str | None:
+        """What was noted when the step was done, None when it was not."""
+        with Session(self._docker, self._switch, self._say) as session:
+            answer = session.ask("marked", key=self.name)
+        return str(answer["note"]) if answer["marked"] else None
+
+    def set(self, note: str) -> None:
+        with Session(self._docker, self._switch, self._say) as session:
+            session.ask("mark", key=self.name, note=note)

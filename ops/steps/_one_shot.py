@@ -1,0 +1,160 @@
+"""One-shot containers: hardened, found again by name, and never two of one name at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ops.docker import LOG_LINES, Container, Docker, Say, by_name
+from ops.errors import HostUnreachable, OpsError, StepFailed
+
+STEP_LABEL = "ytempire.step"
+KEY_LABEL = "ytempire.key"
+STOP_SECONDS = 10  # half of what a cancelled deploy leaves its steps
+PIDS = 128
+MEMORY = 512
+
+HARDENED = (
+    "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",
+    "--security-opt", "no-new-privileges:true", "--pids-limit", str(PIDS),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OneShot:
+    """A container that runs one command for one key, and goes."""
+
+    name: str
+    image: str
+    command: tuple[str, ...]
+    step: str
+    key: str
+    networks: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    entrypoint: str = ""
+    memory: int = MEMORY
+    stop_signal: str = "SIGTERM"
+
+    def create(self) -> list[str]:
+        """The arguments of `docker create`; further networks are connected afterwards."""
+        labels = {**self.labels, STEP_LABEL: self.step, KEY_LABEL: self.key}
+        memory = f"{self.memory}m"
+        return [
+            "create", "--name", self.name, *HARDENED,
+            "--memory", memory, "--memory-swap", memory,
+            "--stop-signal", self.stop_signal, "--network", self.networks[0],
+            *(["--user", self.user] if self.user else []),
+            *(["--entrypoint", self.entrypoint] if self.entrypoint else []),
+            *(w for volume, at in self.volumes.items() for w in ("--volume", f"{volume}:{at}")),
+            *(word for pair in labels.items() for word in ("--label", "=".join(pair))),
+            *(word for pair in self.settings.items() for word in ("--env", "=".join(pair))),
+            *by_name(self.variables),
+            self.image, *self.command,
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended. `code` None: not in time, and stopped."""
+
+    code: int | None
+    tail: str
+    oom_killed: bool = False
+
+
+def run(docker: Docker, shot: OneShot, say: Say, timeout: float) -> Outcome:
+    """Run it to its end, or an earlier run's that is still at it; what it says is passed on."""
+    deadline = time.monotonic() + timeout
+    left = docker.inspect(shot.name)
+    outcome = _finish_earlier(docker, shot, left, say, deadline) if left else None
+    if outcome:
+        return outcome
+    try:
+        _create(docker, shot)
+        docker.start(shot.name)
+        outcome = _follow(docker, shot.name, say, deadline)
+    except HostUnreachable:
+        raise  # it may well go on: the next run waits for it
+    except BaseException:
+        docker.remove(shot.name)
+        raise
+    docker.remove(shot.name)
+    if outcome is None:
+        raise OpsError(f"The container {shot.name} was removed while it ran. Next: `ytops up`")
+    return outcome
+
+
+def _create(docker: Docker, shot: OneShot) -> None:
+    docker.call(*shot.create())
+    for network in shot.networks[1:]:
+        docker.call("network", "connect", network, shot.name)
+
+
+def _finish_earlier(
+    docker: Docker, shot: OneShot, left: Container, say: Say, deadline: float
+) -> Outcome | None:
+    """Deal with what a killed run left; an outcome when it was doing this very thing."""
+    if left.label(STEP_LABEL) != shot.step:
+        raise OpsError(
+            f"A container {shot.name} is in the way on {docker.host}, and it was not made by a "
+            f"deploy. Next: look at it, then `docker rm -f {shot.name}`"
+        )
+    if left.stopped:
+        docker.remove(shot.name)
+        return None
+    same = left.label(KEY_LABEL) == shot.key
+    whose = "this release" if same else left.label(KEY_LABEL)
+    say(f"an earlier run's {shot.step} for {whose} is still running: waiting for it")
+    outcome = _follow(docker, shot.name, say, deadline)
+    docker.remove(shot.name)
+    unfinished = outcome is not None and outcome.code is None
+    return outcome if same or unfinished else None
+
+
+def _follow(docker: Docker, name: str, say: Say, deadline: float) -> Outcome | None:
+    """Pass its lines on until it ends; when time is up or we are told to stop, stop it.
+
+    None: it is gone, and how it ended is not known."""
+    tail: list[str] = []
+
+    def hear(line: str) -> None:
+        tail.append(line)
+        del tail[:-LOG_LINES]
+        say(line)
+
+    try:
+        left = max(deadline - time.monotonic(), 0.1)
+        ended = docker.stream("logs", "--follow", name, say=hear, timeout=left) is not None
+    except HostUnreachable:
+        raise
+    except BaseException:
+        docker.stop(name, STOP_SECONDS)
+        raise
+    if not ended:
+        docker.stop(name, STOP_SECONDS)
+        return Outcome(None, "\n".join(tail))
+    found = docker.inspect(name)
+    if found is None:
+        return None
+    return Outcome(docker.wait(name, timeout=30), "\n".join(tail), found.oom_killed)
+
+
+def explain(outcome: Outcome, what: str, where: str, after: str, timeout: float) -> StepFailed:
+    """The failure in words: what, where, the last lines, and what holds now."""
+    if outcome.code is None:
+        how = f"was not over after {timeout:.0f} s and was stopped"
+    elif outcome.oom_killed:
+        how = "was killed: out of memory"
+    else:
+        how = f"failed with exit code {outcome.code}"
+    lines = f"\nIts last lines:\n{indented(outcome.tail)}" if outcome.tail else ""
+    return StepFailed(f"{what} {how} ({where}).{lines}\n{after}")
+
+
+def indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

@@ -1,0 +1,33 @@
+"""Cache: its logical database is flushed after a switch; the broker's queue is in another."""
+
+from __future__ import annotations
+
+import os
+
+from ops.docker import Docker, Say
+from ops.errors import StepFailed
+from rollout.settings import BROKER_DATABASE
+from rollout.steps import Cache
+
+
+def run(parameters: Cache, say: Say) -> None:
+    if parameters.database == BROKER_DATABASE:
+        raise StepFailed(
+            f"Database {BROKER_DATABASE} of {parameters.redis} holds the queue of jobs and is not "
+            "flushed. Next: give the cache a database of its own (CACHE_DATABASE)"
+        )
+    docker = Docker()
+    answer = docker.exec(
+        parameters.redis,
+        "redis-cli", "--no-auth-warning", "--user", parameters.user,
+        "-n", str(parameters.database), "FLUSHDB", "ASYNC",
+        variables={"REDISCLI_AUTH": os.environ.get("REDISCLI_AUTH", "")},
+    )  # fmt: skip
+    if answer.code or answer.out.strip() != "OK":  # redis-cli exits with 0 on a refusal
+        raise StepFailed(
+            f"The cache (database {parameters.database} of {parameters.redis} on {docker.host}) "
+            f"was not flushed: {answer.words}\n"
+            f"The switch is done; pages may show old data. Next: `docker logs {parameters.redis}`, "
+            "then `ytops up`"
+        )
+    say(f"database {parameters.database} of {parameters.redis} flushed; the queue is untouched")

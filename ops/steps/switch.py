@@ -1,0 +1,198 @@
+"""Switch: traffic, workers and beat move to the target together, or everything moves back.
+
+The agent moves; this step asks for it, checks, has it watched, and confirms. A failure, a signal
+or this process's death leaves the release before serving.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+
+from ops import verify
+from ops.agent import Lost, Result, Session, who
+from ops.docker import Docker, Say, elapsed
+from ops.errors import OpsError, StepFailed
+from ops.steps._boot import await_healthy, ensure_running
+from ops.steps._idle import is_idle
+from ops.steps._signals import Stopped
+from rollout.names import STACK_LABEL, Names, node
+from rollout.state import Pointer
+from rollout.steps import Switch
+
+# The agent takes up to its worker, reload and worker time-outs, 5 s each, to move back.
+UNDO_SECONDS = 18
+POLL_SECONDS = 0.25
+
+
+def run(parameters: Switch, say: Say) -> None:
+    docker = Docker()
+    with Session(docker, parameters.switch, say) as session:
+        done = _is_confirmed(parameters, session.ask("state"))
+    if done:
+        say(f"switch {parameters.serial} is done already: {_where(parameters.target)} serves")
+        return
+    _wake(docker, parameters, say)
+    try:
+        _Attempt(docker, parameters, say).go()
+    except Stopped as stopped:
+        stopped.outcome = _outcome(docker, parameters, "")
+        raise
+    except OpsError as error:
+        raise StepFailed(
+            f"The switch to {_where(parameters.target)} failed: {_reason(error)}\n"
+            f"{_outcome(docker, parameters, 'see to the cause, then ')}"
+        ) from None
+
+
+class _Attempt:
+    """One switch, from begin to confirm or abort."""
+
+    def __init__(self, docker: Docker, parameters: Switch, say: Say) -> None:
+        self._docker, self._parameters, self._say = docker, parameters, say
+        self._begun = time.monotonic()
+
+    def go(self) -> None:
+        with Session(self._docker, self._parameters.switch, self._say) as session:
+            begun = self._begin(session)
+            if begun.get("already"):
+                return
+            token = str(begun["token"])
+            try:
+                self._check(session)
+                note = self._watch(session, token)
+                self._confirm(session, token, note)
+            except Stopped as stopped:
+                self._abort(token, f"stopped by {stopped}")
+                raise
+            except _ChecksFailed as failure:
+                self._abort(token, str(failure), withdraw=failure.of_release)
+                raise
+            except OpsError as error:
+                self._abort(token, str(error))
+                raise
+
+    def _begin(self, session: Session) -> Result:
+        wanted = self._parameters.model_dump(
+            mode="json", include={"serial", "target", "source", "asked", "kind"}
+        )
+        return session.begin(**wanted, who=who(), why=os.environ.get("YTOPS_WHY", ""))
+
+    def _check(self, session: Session) -> None:
+        checks = verify.check(self._parameters.services, session)
+        failed = [check for check in checks if not check.ok]
+        if failed:
+            raise _ChecksFailed(failed)
+        longest = max(check.seconds for check in checks)
+        self._say(f"verified in {longest:.1f} s: {', '.join(check.name for check in checks)}")
+
+    def _watch(self, session: Session, token: str) -> str:
+        """Have it judged by what it serves; the figures in words."""
+        seen = session.ask("watch", token=token, **self._parameters.watch.model_dump())
+        note = (
+            f"watched for {seen['seconds']:.0f} s: {seen['requests']} requests, "
+            f"{seen['errors']} errors, p95 {seen['p95_ms']:.0f} ms"
+        )
+        self._say(note)
+        return note
+
+    def _confirm(self, session: Session, token: str, note: str) -> None:
+        took = round(time.monotonic() - self._begun, 1)
+        try:
+            session.ask("confirm", token=token, note=note, seconds=took)
+        except Lost:
+            if not self._was_confirmed():
+                raise
+        self._say(f"{_where(self._parameters.target)} serves, after {elapsed(self._begun)}")
+
+    def _was_confirmed(self) -> bool:
+        """The answer was lost, perhaps not the request."""
+        with Session(self._docker, self._parameters.switch, self._say) as session:
+            return _is_confirmed(self._parameters, session.ask("state"))
+
+    def _abort(self, token: str, why: str, withdraw: bool = False) -> None:
+        """On a line of its own: the first may be busy watching. What has ended is not undone."""
+        first = why.splitlines()[0] if why else ""
+        with (
+            suppress(OpsError),
+            Session(self._docker, self._parameters.switch, self._say) as session,
+        ):
+            session.ask("abort", token=token, why=first, withdraw=withdraw)
+
+
+class _ChecksFailed(OpsError):
+    """The post-deployment check found something."""
+
+    def __init__(self, failed: list[verify.Check]) -> None:
+        super().__init__("; ".join(str(check) for check in failed))
+        self.of_release = all(check.of_release for check in failed)
+
+
+def _wake(docker: Docker, parameters: Switch, say: Say) -> None:
+    """An idle slot may have been stopped, or the host started anew: all of it runs before."""
+    services = parameters.services
+    await_healthy(docker, services.app, parameters.boot_timeout, say, may_stop=is_idle)
+    standing = [c for c in services.celery if (found := docker.inspect(c)) and not found.running]
+    for container in services.celery:
+        ensure_running(docker, container, say)
+    _wake_beat(docker, parameters, say)
+    if standing:
+        with Session(docker, parameters.switch, say) as session:
+            nodes = [node(container) for container in standing]
+            session.ask("ping", nodes=nodes, timeout=parameters.boot_timeout)
+
+
+def _wake_beat(docker: Docker, parameters: Switch, say: Say) -> None:
+    app = docker.inspect(parameters.services.app)
+    stack = app.label(STACK_LABEL) if app else ""
+    beat = Names(stack).beat(parameters.target.identity)
+    if stack and docker.inspect(beat):
+        ensure_running(docker, beat, say)
+
+
+def _is_confirmed(parameters: Switch, answer: Result) -> bool:
+    state = answer["state"]
+    target = parameters.target.model_dump()
+    return (
+        state["pending"] is None
+        and state["serial"] == parameters.serial
+        and state["live"] == target == answer["edge"]
+    )
+
+
+def _reason(error: OpsError) -> str:
+    """Without its next command: what serves now decides which one it is."""
+    return "\n".join(line for line in str(error).splitlines() if not line.startswith("Next:"))
+
+
+def _outcome(docker: Docker, parameters: Switch, first: str) -> str:
+    """What serves now, once nothing is pending any more, and what to do next."""
+    version = parameters.target.identity.split("+", 1)[0]
+    answer = _settled(docker, parameters)
+    if answer is None:
+        return (
+            "The switch undoes itself when nobody confirms it; whether it has is not known, "
+            f"because {docker.host} does not answer.\nNext: `ytops status`"
+        )
+    if _is_confirmed(parameters, answer):
+        return f"It was confirmed: {_where(parameters.target)} serves.\nNext: `ytops up {version}`"
+    live = answer["edge"]
+    serves = f"{_where(Pointer(**live))} serves" if live else "No release serves (503)"
+    return f"{serves}.\nNext: {first}`ytops up {version}`; what is where: `ytops status`"
+
+
+def _settled(docker: Docker, parameters: Switch) -> Result | None:
+    deadline = time.monotonic() + UNDO_SECONDS
+    answer: Result | None = None
+    with suppress(OpsError), Session(docker, parameters.switch, lambda _: None) as session:
+        while time.monotonic() < deadline:
+            answer = session.ask("state")
+            if answer["state"]["pending"] is None:
+                break
+            time.sleep(POLL_SECONDS)
+    return answer
+
+
+def _where(pointer: Pointer) -> str:
+    return f"{pointer.identity} in {pointer.colour}"

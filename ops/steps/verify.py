@@ -1,0 +1,28 @@
+"""Verify: the idle slot itself answers, as the release that was asked for; then it is ready."""
+
+from __future__ import annotations
+
+from ops.agent import Session
+from ops.docker import Docker, Say
+from ops.errors import StepFailed, SwitchRefused
+from ops.steps._boot import facts, last_lines
+from rollout.steps import Verify
+
+
+def run(parameters: Verify, say: Say) -> None:
+    docker = Docker()
+    with Session(docker, parameters.switch, say) as session:
+        try:
+            session.ask("probe", colour=parameters.colour, timeout=parameters.timeout)
+        except SwitchRefused as refusal:
+            raise StepFailed(
+                f"{parameters.identity} in {parameters.colour} does not answer as it must on "
+                f"{docker.host}: {facts(refusal)}.{last_lines(docker, parameters.app)}\n"
+                "The live release goes on serving.\n"
+                f"Next: `docker logs {parameters.app}`; then fix it and `ytops up`"
+            ) from None
+        session.ask(
+            "ready",
+            **parameters.model_dump(include={"colour", "identity", "claim"}),
+        )
+    say(f"{parameters.identity} in {parameters.colour} answers as it must: ready")

@@ -1,0 +1,16 @@
+"""The policy pack: what must be true before anything is changed. Rules are in the files beside."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pulumi_policy import EnforcementLevel, PolicyPack
+
+from policies import containers, steps
+
+PolicyPack(
+    name="ytempire",
+    enforcement_level=EnforcementLevel.MANDATORY,
+    policies=[*containers.POLICIES, *steps.POLICIES],
+)

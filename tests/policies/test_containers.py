@@ -1,0 +1,229 @@
+"""Each rule about containers: a good one passes, and one broken property says which."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
+
+from policies import containers, steps
+from policies.containers import CONTAINER
+from tests.unit.components.program import deployed, run
+
+GOOD: dict[str, Any] = {
+    "image": "ytempire/backend:1.2.0",
+    "user": "10001:10001",
+    "restart": "unless-stopped",
+    "memory": 512,
+    "memorySwap": 512,
+    "readOnly": True,
+    "capabilities": {"drops": ["ALL"]},
+    "securityOpts": ["no-new-privileges:true"],
+    "logDriver": "json-file",
+    "logOpts": {"max-size": "20m", "max-file": "5"},
+    "healthcheck": {"tests": ["CMD", "true"]},
+    "mounts": [{"type": "volume", "source": "media", "target": "/media"}],
+    "labels": [
+        {"label": "ytempire.stack", "value": "sandbox"},
+        {"label": "ytempire.part", "value": "app"},
+    ],
+}
+
+
+def part(name: str) -> list[dict[str, str]]:
+    return [GOOD["labels"][0], {"label": "ytempire.part", "value": name}]
+
+
+def port(**inputs: Any) -> dict[str, Any]:
+    return {"internal": 8080, "external": 80, "ip": "0.0.0.0", **inputs}
+
+
+def violations(
+    policies: Iterable[ResourceValidationPolicy], kind: str, inputs: dict[str, Any], name: str
+) -> list[str]:
+    found: list[str] = []
+    for policy in policies:
+        args = cast(Any, SimpleNamespace(resource_type=kind, props=inputs, name=name))
+        policy.validate(args, lambda m, *_, p=policy: found.append(f"{p.name}: {m}"))
+    return found
+
+
+def broken(**inputs: Any) -> list[str]:
+    return violations(containers.POLICIES, CONTAINER, {**GOOD, **inputs}, "blue-app")
+
+
+def test_a_good_container_passes() -> None:
+    assert broken() == []
+
+
+def test_nginx_may_publish_on_an_address() -> None:
+    assert broken(labels=part("nginx"), ports=[port()]) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "nginx:1.28.0-alpine",
+        "images.example:5000/a/b:1",
+        "nginx@sha256:" + "0" * 64,
+        "sha256:" + "0" * 64,
+    ],
+)
+def test_an_exact_image_passes(image: str) -> None:
+    assert broken(image=image) == []
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        (
+            {"image": "nginx:latest"},
+            "container-image-is-pinned: blue-app must name an exact image, not nginx:latest: "
+            "give a tag other than latest, or NAME@sha256:…",
+        ),
+        (
+            {"image": "images.example:5000/nginx"},
+            "container-image-is-pinned: blue-app must name an exact image, not "
+            "images.example:5000/nginx: give a tag other than latest, or NAME@sha256:…",
+        ),
+        (
+            {"ports": [port(external=5432.0)]},
+            "only-nginx-publishes-ports: blue-app must not publish ports (5432): only nginx is "
+            "reached from outside; attach it to a network instead",
+        ),
+        (
+            {"labels": part("nginx"), "ports": [port(ip=None)]},
+            "container-ports-are-bound: blue-app must bind port 80 to an address: "
+            "set edgeBindAddress",
+        ),
+        (
+            {"restart": "no"},
+            "container-restarts: blue-app must come back after a failure, not restart 'no': "
+            "use unless-stopped or on-failure",
+        ),
+        (
+            {"memory": None},
+            "container-memory-is-limited: blue-app must have a memory limit: set memory in MB",
+        ),
+        (
+            {"memorySwap": -1},
+            "container-memory-is-limited: blue-app must not swap: set memorySwap to its memory, "
+            "512",
+        ),
+        (
+            {"logDriver": "none"},
+            "container-logs-are-rotated: blue-app must log where Docker rotates: "
+            "use the driver json-file or local",
+        ),
+        (
+            {"logOpts": {"max-size": "1m"}},
+            "container-logs-are-rotated: blue-app must rotate its logs: "
+            "set max-size and max-file in logOpts",
+        ),
+        (
+            {"readOnly": False},
+            "container-root-is-read-only: blue-app must have a read-only root: set readOnly, "
+            "and mount a volume or tmpfs to write to",
+        ),
+        (
+            {"capabilities": {"drops": ["NET_RAW"]}},
+            "container-drops-all-capabilities: blue-app must drop all capabilities: "
+            "set capabilities.drops to ALL",
+        ),
+        (
+            {"capabilities": {"drops": ["ALL"], "adds": ["NET_ADMIN"]}},
+            "container-drops-all-capabilities: blue-app must not add capabilities (NET_ADMIN): "
+            "remove capabilities.adds",
+        ),
+        (
+            {"securityOpts": ["no-new-privileges"]},
+            "container-gains-no-privileges: blue-app must not gain privileges: "
+            "add no-new-privileges:true to securityOpts",
+        ),
+        (
+            {"securityOpts": ["no-new-privileges:true", "seccomp=unconfined"]},
+            "container-gains-no-privileges: blue-app must keep Docker's own profiles: "
+            "remove seccomp=unconfined",
+        ),
+        (
+            {"privileged": True},
+            "container-is-not-privileged: blue-app must not be privileged: remove privileged, "
+            "and say what it needs instead",
+        ),
+        (
+            {"devices": [{"hostPath": "/dev/sda"}]},
+            "container-is-not-privileged: blue-app must not reach devices of the host: "
+            "remove devices",
+        ),
+        (
+            {"networkMode": "host"},
+            "container-has-its-own-namespaces: blue-app must have a namespace of its own, "
+            "not networkMode host: remove networkMode",
+        ),
+        (
+            {"pidMode": "container:nginx"},
+            "container-has-its-own-namespaces: blue-app must have a namespace of its own, "
+            "not pidMode container:nginx: remove pidMode",
+        ),
+        (
+            {"mounts": [{"type": "bind", "source": "/var/run/docker.sock"}]},
+            "container-mounts-nothing-of-the-host: blue-app must not mount the Docker socket "
+            "(/var/run/docker.sock): whoever has it owns the host; remove it",
+        ),
+        (
+            {"volumes": [{"hostPath": "/etc", "containerPath": "/etc"}]},
+            "container-mounts-nothing-of-the-host: blue-app must not mount the host's /etc: "
+            "use a named volume",
+        ),
+        (
+            {"healthcheck": None},
+            "container-has-a-health-check: blue-app must have a health check: set healthcheck; "
+            "what its image brings is for the app",
+        ),
+        (
+            {"healthcheck": {"tests": ["NONE"]}},
+            "container-has-a-health-check: blue-app must have a health check: set healthcheck; "
+            "what its image brings is for the app",
+        ),
+        (
+            {"user": None},
+            "container-runs-as-somebody: blue-app must not run as root: set user to UID:GID",
+        ),
+        (
+            {"user": "0:10001"},
+            "container-runs-as-somebody: blue-app must not run as 0:10001: set user to UID:GID",
+        ),
+        (
+            {"labels": part("app")[1:]},
+            "container-is-labelled: blue-app must say whose it is: add the label ytempire.stack",
+        ),
+    ],
+)
+def test_one_broken_property_is_named_with_its_remedy(
+    inputs: dict[str, Any], expected: str
+) -> None:
+    assert broken(**inputs) == [expected]
+
+
+def test_other_resources_are_none_of_these_rules_business() -> None:
+    assert violations(containers.POLICIES, "docker:index/network:Network", {}, "net") == []
+
+
+@pytest.mark.parametrize("policy", [*containers.POLICIES, *steps.POLICIES], ids=lambda p: p.name)
+def test_every_rule_is_mandatory_and_documented(policy: ResourceValidationPolicy) -> None:
+    assert policy.enforcement_level is EnforcementLevel.MANDATORY
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)+", policy.name)
+    assert policy.description.endswith(".")
+
+
+@pytest.mark.parametrize("stack", ["sandbox", "production"])
+def test_what_the_program_declares_passes(stack: str) -> None:
+    policies = [*containers.POLICIES, *steps.POLICIES]
+    declared = run(stack, deployed(stack, "1.0.0"), version="1.1.0")
+    found = [violations(policies, r.type, r.inputs, r.name) for r in declared.resources]
+    # The mocks' images are not digests.
+    assert [v for each in found for v in each if not v.startswith("container-image")] == []

@@ -1,0 +1,83 @@
+"""Stands in for the `docker` command: notes each call, answers from `rules`, and speaks the switch
+agent's protocol from `agent`. It is run as a program of its own, as the real one is, and hundreds
+of times in these tests: so it imports little, and its files are Python's own literals."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+HOME = os.environ["STUB_HOME"]
+
+
+def main(argv: list[str]) -> int:
+    named = [argv[i + 1] for i, word in enumerate(argv) if word == "--env"]
+    asks = argv[-3:] == ["python3", "-m", "ops.switch.client"]
+    stdin = "" if asks or "--interactive" not in argv else sys.stdin.read()
+    note("calls", {"argv": argv, "env": {n: os.environ.get(n) for n in named}, "stdin": stdin})
+    return agent() if asks else answer(argv)
+
+
+def answer(argv: list[str]) -> int:
+    """By the newest rule whose words begin the call; its answers in turn, the last for ever."""
+    for number, rule in reversed(list(enumerate(load("rules")))):
+        if argv[: len(rule["words"])] == rule["words"]:
+            reply = turn(f"rule{number}", rule["answers"])
+            time.sleep(reply.get("sleep", 0))
+            sys.stdout.write(reply.get("out", ""))
+            sys.stderr.write(reply.get("error", ""))
+            return int(reply.get("code", 0))
+    return 0
+
+
+def agent() -> int:
+    import json
+
+    def say(message: dict[str, Any]) -> None:
+        print(json.dumps(message), flush=True)
+
+    verbs = dict(load("agent"))
+    for line in sys.stdin:
+        request = json.loads(line)
+        number, verb = request.pop("id"), request.pop("verb")
+        note("asked", {"verb": verb, **request})
+        reply = turn(f"verb-{verb}", verbs.get(verb, [{"result": {}}]))
+        if "die" in reply:
+            sys.stderr.write(reply["die"])
+            return 1
+        for words in reply.get("events", []):
+            say({"id": number, "event": words})
+        if "error" in reply:
+            say({"id": number, "ok": False, "error": reply["error"]})
+        elif not reply.get("silent"):
+            say({"id": number, "ok": True, "result": reply.get("result", {})})
+    return 0
+
+
+def load(name: str) -> list[Any]:
+    path = os.path.join(HOME, name)
+    if not os.path.exists(path):
+        return []
+    with open(path) as file:
+        return list(eval(file.read()))
+
+
+def turn(name: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
+    with open(os.path.join(HOME, f"{name}.turn"), "a") as file:
+        file.write(".")
+        file.flush()
+        return answers[min(file.tell(), len(answers)) - 1]
+
+
+def note(name: str, entry: dict[str, Any]) -> None:
+    with open(os.path.join(HOME, f"{name}.log"), "a") as file:
+        file.write(repr(entry) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""Writes `.env.STACK`: what a shell, or make, needs to use what the set-up made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from toolchain import tools
+from toolchain.errors import UnmetError
+
+# The sandbox's secrets are public by design: they protect nothing but a laptop's toy data.
+SANDBOX_PASSPHRASE = "sandbox"
+
+
+def write(checkout: Path, stack: str) -> str:
+    """Write the file; `. ./.env.sandbox` then makes `pulumi up` work."""
+    file = checkout / f".env.{stack}"
+    lines = [f"export {name}={value}" for name, value in variables(checkout, stack).items()]
+    unfinished = file.with_name(file.name + ".unfinished")
+    unfinished.write_text("\n".join(lines) + "\n")
+    unfinished.rename(file)
+    return f"{file.name} written; use it with  . ./{file.name}"
+
+
+def variables(checkout: Path, stack: str) -> dict[str, str]:
+    """The environment of a stack, with absolute paths; `${PATH}` stands for the caller's."""
+    if any(c.isspace() or c in "'\"$#\\" for c in str(checkout)):
+        raise UnmetError(
+            f"The path {checkout} has a character that make and the shell read differently.",
+            remedy="clone into a path of letters, digits, dots and dashes",
+        )
+    done = tools.installed(checkout)
+    if done is None:
+        raise UnmetError("The Pulumi CLI is not set up.", remedy="python3 -m toolchain setup")
+    route, found = done
+    venv = checkout / ".venv"
+    values = {
+        "PATH": f"{venv}/bin:{found.bin}:${{PATH}}",
+        "VIRTUAL_ENV": str(venv),
+        "PULUMI_HOME": str(found.home),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_OPTION_POLICY_PACK": f"{checkout}/policies",
+    }
+    if route == "registries":
+        # Each run would otherwise spend seconds on downloads that can't succeed.
+        values["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
+    return values | (sandbox(checkout) if stack == "sandbox" else {})
+
+
+def sandbox(checkout: Path) -> dict[str, str]:
+    """The sandbox keeps its state in the checkout, under a passphrase that everybody knows."""
+    state = checkout / ".sandbox" / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    values = {"PULUMI_BACKEND_URL": f"file://{state}"}
+    # Ours counts as unset: a shell that has read this file may be the one to write it again.
+    if os.environ.get("PULUMI_CONFIG_PASSPHRASE", SANDBOX_PASSPHRASE) == SANDBOX_PASSPHRASE:
+        values["PULUMI_CONFIG_PASSPHRASE"] = SANDBOX_PASSPHRASE
+    return values

@@ -1,0 +1,1 @@
+"""The ways by which the Pulumi CLI and its plugins can get here."""

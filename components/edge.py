@@ -1,4 +1,4 @@
-"""The edge: nginx, and beside it the switch that says where traffic goes. No deploy replaces them."""
+"""The edge: nginx, and beside it the switch that says where traffic goes. No deploy moves them."""
 
 from __future__ import annotations
 

@@ -107,10 +107,7 @@ def _colour_for(view: View, wanted: Release, asked: Wanted) -> Colour | None:
     if live is None:
         return _dark_colour(view, wanted, asked)
     settled = view.state.live == live
-    # What was asked for last is met by another configuration of that version only: after a failed
-    # switch the host calls live whatever served before, also what a hand had put there.
-    met = view.state.asked == asked and _version(view, live) == wanted.version
-    if settled and (met or live.identity == wanted.identity):
+    if settled and (_answered(view, asked) == live or live.identity == wanted.identity):
         return None
     if live.identity == wanted.identity:
         return live.colour
@@ -119,11 +116,23 @@ def _colour_for(view: View, wanted: Release, asked: Wanted) -> Colour | None:
 
 def _dark_colour(view: View, wanted: Release, asked: Wanted) -> Colour:
     """The same when nothing serves: what was live returns, and makes way for nobody else."""
+    before = _answered(view, asked)
+    if before:
+        return before.colour
     last = view.state.live
-    slot = view.state.slots.get(last.colour) if last else None
-    if last and slot and slot.identity == last.identity and view.state.asked == asked:
-        return last.colour
     return _slot_holding(view, wanted) or (other(last.colour) if last else "blue")
+
+
+def _answered(view: View, asked: Wanted) -> Pointer | None:
+    """What this very request led to last time: the live release, in its slot still, and of that
+    version. It may be of another version: after a failed switch the host calls live whatever
+    served before, also what a hand had put there."""
+    live = view.state.live
+    slot = view.state.slots.get(live.colour) if live else None
+    if live is None or slot is None or slot.identity != live.identity:
+        return None
+    known = live.identity in view.state.releases and _version(view, live) == asked.version
+    return live if known and view.state.asked == asked else None
 
 
 def _slot_holding(view: View, wanted: Release) -> Colour | None:
@@ -147,9 +156,7 @@ def _reusable(view: View, colour: Colour, wanted: Release, asked: Wanted) -> boo
         return False
     if _same(slot, wanted):
         return True
-    if view.state.asked == asked and view.state.live == Pointer(
-        colour=colour, identity=slot.identity
-    ):
+    if _answered(view, asked) == Pointer(colour=colour, identity=slot.identity):
         return True  # the edge was moved behind our back: put it back
     version = view.state.releases[slot.identity].version
     elsewhere = view.edge is None or _version(view, view.edge) != version

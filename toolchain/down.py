@@ -1,4 +1,4 @@
-"""Takes down what `make up` made, and nothing else: the sandbox, its state, its images, its engine."""
+"""Takes down what `make up` made, and nothing else: sandbox, state, images, engine."""
 
 from __future__ import annotations
 

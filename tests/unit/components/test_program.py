@@ -278,7 +278,7 @@ def test_the_apps_health_check_is_the_manuals() -> None:
         "interval": "30s",
         "timeout": "10s",
         "retries": 3,
-        "startPeriod": "60s",
+        "startPeriod": "1m0s",
     }
 
 

@@ -188,6 +188,13 @@ def test_what_a_hand_put_there_is_not_taken_for_what_was_asked_for(host: Host) -
     assert plan(host.view(), TWO).target == Pointer(colour="green", identity=TWO.identity)
 
 
+def test_what_a_hand_put_there_does_not_return_for_what_was_asked_for(host: Host) -> None:
+    host.move_by_hand("blue")
+    assert not up(host, ONE, Stop("watch"))
+    host.move_by_hand(None)
+    assert plan(host.view(), TWO).target == Pointer(colour="green", identity=TWO.identity)
+
+
 def test_an_edge_that_serves_nothing_gets_back_what_was_live(host: Host) -> None:
     host.move_by_hand(None)
     assert plan(host.view(), TWO).target == Pointer(colour="green", identity=TWO.identity)

@@ -46,7 +46,7 @@ class Host:
         self.edge = Edge(self.settings, self.status, self.clock)
         self.beat = LivePointer(self.settings.live_path)
         self.pool = WorkerPool(self.settings, FakeControl(), self.clock, lambda: self.store.state)
-        probes = FakeHost()
+        probes: Any = FakeHost()
         self.switch = Switch(
             self.settings,
             self.store,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,7 +122,7 @@ def test_a_confirmed_release_is_not_withdrawn_any_more(tmp_path: Path) -> None:
     ],
 )
 def test_a_switch_that_does_not_fit_is_refused(
-    at: World, changes: dict[str, object], words: str
+    at: World, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(SwitchRefused, match=words.replace("+", r"\+")):
         started(at, **changes)

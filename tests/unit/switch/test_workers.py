@@ -92,7 +92,12 @@ def test_what_was_seen_before_a_switch_is_not_acted_upon(
     pool: WorkerPool, control: FakeControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     control.workers[W_OLD[0]] = {HOLD}
-    monkeypatch.setattr(control, "jobs", lambda nodes, timeout: pool.assign(None) or {})
+
+    def switch_meanwhile(nodes: list[str], timeout: float) -> dict[str, int]:
+        pool.assign(None)
+        return {}
+
+    monkeypatch.setattr(control, "jobs", switch_meanwhile)
     pool.reconcile()
     assert control.sent == []
 

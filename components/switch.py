@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pulumi
 import pulumi_command as command
 
@@ -70,7 +72,20 @@ class BlueGreenSwitch(pulumi.ComponentResource):
             key=key,
             secrets=webhook,
         )
-        self.register_outputs({"serial": plan.serial})
+        self.last = self.moved.stdout.apply(last_deploy)
+        self.register_outputs({"serial": plan.serial, "last": self.last})
+
+
+_SIGNATURE = re.compile(
+    r"^(?P<kind>deploy|rollback) (?P<serial>\d+) to (?P<release>\S+) by (?P<who>.+) at (?P<at>\S+)$",
+    re.MULTILINE,
+)
+
+
+def last_deploy(said: str | None) -> dict[str, str] | None:
+    """The last switch as the step signed it: kind, serial, release, who, at (UTC, ISO 8601)."""
+    found = list(_SIGNATURE.finditer(said or ""))
+    return found[-1].groupdict() if found else None
 
 
 def _parameters(plan: Plan, site: Site) -> steps.Switch:

@@ -75,9 +75,11 @@ class System:
         self.media = volume("media", self.edge, self.site)
         self.slots = [self._slot(declared) for declared in run.plan.slots]
         self._draining()
+        self.last: pulumi.Output[dict[str, str] | None] | None = None
         if run.plan.target and run.plan.serial:
             verified: list[pulumi.Resource] = [slot.verified for slot in self.slots]
-            BlueGreenSwitch("switch", run.plan, self.site, [*verified, self.edge.ready])
+            switch = BlueGreenSwitch("switch", run.plan, self.site, [*verified, self.edge.ready])
+            self.last = switch.last
 
     def _slot(self, declared: DeclaredSlot) -> ReleaseSlot:
         return ReleaseSlot(
@@ -123,6 +125,7 @@ class System:
         pulumi.export("address", self.edge.address)
         pulumi.export("bucket", run.settings.operations.backup_bucket)
         pulumi.export("serial", run.plan.serial)
+        pulumi.export("lastDeploy", self.last)
         # Not a secret, but nothing that anyone wants to read after each run.
         record = _record(run.plan, run.observation).model_dump_json()
         pulumi.export("record", pulumi.Output.secret(record))

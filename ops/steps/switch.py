@@ -29,9 +29,10 @@ POLL_SECONDS = 0.25
 def run(parameters: Switch, say: Say) -> None:
     docker = Docker()
     with Session(docker, parameters.switch, say) as session:
-        done = _is_confirmed(parameters, session.ask("state"))
-    if done:
+        answer = session.ask("state")
+    if _is_confirmed(parameters, answer):
         say(f"switch {parameters.serial} is done already: {_where(parameters.target)} serves")
+        _sign(answer, say)
         return
     _wake(docker, parameters, say)
     try:
@@ -105,6 +106,8 @@ class _Attempt:
             if not self._was_confirmed():
                 raise
         self._say(f"{_where(self._parameters.target)} serves, after {elapsed(self._begun)}")
+        with suppress(OpsError):
+            _sign(session.ask("state"), self._say)
 
     def _was_confirmed(self) -> bool:
         """The answer was lost, perhaps not the request."""
@@ -164,6 +167,13 @@ def _is_confirmed(parameters: Switch, answer: Result) -> bool:
 def _reason(error: OpsError) -> str:
     """Without its next command: what serves now decides which one it is."""
     return "\n".join(line for line in str(error).splitlines() if not line.startswith("Next:"))
+
+
+def _sign(answer: Result, say: Say) -> None:
+    """The host's own words about its last switch; the stack output `lastDeploy` is read off it."""
+    last = answer["state"].get("last")
+    if last:
+        say(f"{last['kind']} {last['serial']} to {last['target']} by {last['who']} at {last['at']}")
 
 
 def _outcome(docker: Docker, parameters: Switch, first: str) -> str:

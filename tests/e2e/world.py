@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.e2e.load import Load
+
 ROOT = Path(__file__).resolve().parents[2]
 # What a checkout holds that a run needs; linked, so that a test edits only its own stack file.
 LINKED = ("__main__.py", "components", "ops", "rollout", "policies", ".venv")
 COMMAND_SECONDS = 420
+_turns = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,47 @@ class Outcome:
         return bool(re.search(rf"^ *(\+|~|\+-|\+\+) .*\b{re.escape(name)} ", self.text, re.M))
 
 
+class Running:
+    """A command that goes on: its lines are kept as they come."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._begun = time.monotonic()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait_for(self, words: str) -> None:
+        """Until it says so; a command that ends first fails the test."""
+        wait_until(lambda: self.said(words) or self.process.poll() is not None, f"no {words!r} yet")
+        assert self.said(words), f"it ended without saying {words!r}:\n{self.text}"
+
+    def said(self, words: str) -> bool:
+        return any(re.search(words, line) for line in self.lines)
+
+    def kill(self) -> None:
+        """As the kernel does when memory is short: at once, and this process alone."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> Outcome:
+        code = self.process.wait(COMMAND_SECONDS)
+        self._reader.join(5)
+        return Outcome(code, self.text, time.monotonic() - self._begun)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+
 @dataclass
 class World:
     """One stack. `number` keeps its ports and networks apart from the others'."""
@@ -52,6 +100,10 @@ class World:
     @property
     def port(self) -> int:
         return 18000 + self.number
+
+    @property
+    def https_port(self) -> int:
+        return self.port + 500
 
     @property
     def environment(self) -> dict[str, str]:
@@ -77,7 +129,7 @@ class World:
                 "version": "",
                 "edgeTls": "off",
                 "edgeHttpPort": self.port,
-                "edgeHttpsPort": self.port + 500,
+                "edgeHttpsPort": self.https_port,
                 "networkEdgeSubnet": f"{net}.0/24",
                 "networkAppSubnet": f"172.29.{self.number * 4 % 256 + 1}.0/24",
                 "networkDataSubnet": f"172.29.{self.number * 4 % 256 + 2}.0/24",
@@ -136,6 +188,25 @@ class World:
             start_new_session=True,
         )
 
+    def begin(self, *command: str) -> Running:
+        """The same, with its output at hand while it runs."""
+        print(f"\n$ {' '.join(command)} &", flush=True)
+        return Running(self.start(*command))
+
+    def begin_up(self) -> Running:
+        return self.begin("pulumi", "up", "--yes", "--skip-preview", "--color=never")
+
+    def change(self) -> str:
+        """Ask for a new release of the version that the stack file names; what marks it."""
+        turn = f"TURN={next(_turns)}"
+        self.set("backendEnvironment", dict([turn.split("=")]))
+        return turn
+
+    def load(self, rate: float = 25) -> Load:
+        """A load on the address that users have."""
+        tls = self.get("edgeTls") != "off"
+        return Load(self.https_port if tls else self.port, rate, tls=tls)
+
     def up(self, version: str | None = None, *arguments: str) -> Outcome:
         """Plain `pulumi up`, with `version` written to the stack file first."""
         if version is not None:
@@ -161,6 +232,24 @@ class World:
         live = self.state()["live"]
         return live["colour"], live["identity"].split("+")[0]
 
+    def live_release(self) -> dict[str, Any]:
+        """How the live release was started."""
+        state = self.state()
+        found: dict[str, Any] = state["releases"][state["live"]["identity"]]
+        return found
+
+    def history(self) -> list[dict[str, Any]]:
+        text = docker("exec", self.name("switch"), "cat", "/control/history.jsonl")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def containers(self) -> dict[str, str]:
+        """The stack's containers by name, running or not: their ids."""
+        listed = docker(
+            "ps", "-a", "--filter", f"label=ytempire.stack={self.stack}",
+            "--format", "{{.Names}} {{.ID}}",
+        )  # fmt: skip
+        return dict(line.split() for line in listed.splitlines())
+
     def name(self, part: str) -> str:
         return f"ytempire-{self.stack}-{part}"
 
@@ -169,8 +258,27 @@ class World:
             "exec", self.name("postgres"), "psql", "-U", "ytempire", "-d", "ytempire", "-Atc", query
         ).strip()
 
+    def processes(self) -> list[int]:
+        """What was started here and still runs: plugins and steps outlive a killed engine."""
+        mark = f"YTOPS_STACK={self.stack}\0".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
+                    found.append(int(folder.name))
+        return found
+
+    def quiet(self) -> None:
+        """Until nothing that a killed run left is at work any more; then end its idle plugins."""
+        with suppress(AssertionError):
+            wait_until(lambda: not self.processes(), "it lingers", seconds=5)
+        for process in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
     def destroy(self) -> None:
         """Remove all of it, and say what stayed."""
+        self.quiet()
         self.run("pulumi", "cancel", "--yes")
         gone = self.run("pulumi", "destroy", "--yes", "--skip-preview", "--refresh")
         left = self.leftovers()
@@ -187,6 +295,13 @@ class World:
             "network rm": docker("network", "ls", "-q", "--filter", label).split(),
             "volume rm": docker("volume", "ls", "-q", "--filter", label).split(),
         }
+
+
+def wait_until(true: Callable[[], object], otherwise: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.1)
 
 
 def docker(*arguments: str, check: bool = True) -> str:

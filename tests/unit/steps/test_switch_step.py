@@ -73,6 +73,13 @@ def test_a_confirmed_switch_is_not_done_again(switch: Host) -> None:
     assert verbs(switch) == []
 
 
+def test_a_switch_ends_with_the_hosts_own_words_about_it(switch: Host) -> None:
+    last = {"kind": "deploy", "serial": 2, "target": "1.1.0+b", "who": "ann", "at": "T"}
+    switch.agent("state", state_of(live=TARGET, serial=2, last=last))
+    ran = switch.step("switch", SWITCH)
+    assert ran.out.splitlines()[-1] == "deploy 2 to 1.1.0+b by ann at T"
+
+
 def test_a_stopped_slot_is_started_first(switch: Host) -> None:
     switch.container(WORKER, {"status": "exited"}, {"status": "exited"}, {})
     switch.step("switch", SWITCH)

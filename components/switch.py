@@ -77,7 +77,8 @@ class BlueGreenSwitch(pulumi.ComponentResource):
 
 
 _SIGNATURE = re.compile(
-    r"^(?P<kind>deploy|rollback) (?P<serial>\d+) to (?P<release>\S+) by (?P<who>.+) at (?P<at>\S+)$",
+    r"^(?P<kind>deploy|rollback) (?P<serial>\d+) to (?P<release>\S+)"
+    r" by (?P<who>.+) at (?P<at>\S+)$",
     re.MULTILINE,
 )
 

@@ -444,6 +444,8 @@ def _reverted(state: HostState, pending: Pending, event: Event, withdraw: bool) 
             # planned while the dead one's switch was pending still fits.
             "serial": pending.serial if withdraw else state.serial,
             "live": pending.source,
+            # What was asked for is answered by what was live, not by where somebody moved the edge.
+            "asked": state.asked if state.live == pending.source else None,
             "withdrawn": _newest(withdrawn),
             "pending": None,
             "last": event,

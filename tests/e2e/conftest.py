@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import World, docker
-
-HSTS_SECONDS = 600
+from tests.e2e.world import HSTS_SECONDS, World, docker
 
 # Two runs of these tests at once on one machine: give the second another offset.
 _numbers = itertools.count(1 + int(os.environ.get("YTEMPIRE_E2E_OFFSET", "0")))

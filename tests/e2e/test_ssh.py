@@ -21,8 +21,8 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 @pytest.fixture(scope="module")
 def remote(
-    sshd: Sshd, make_world: Callable[..., World], monkeypatch_module: pytest.MonkeyPatch
-) -> World:
+    sshd: Sshd, monkeypatch_module: pytest.MonkeyPatch, make_world: Callable[..., World]
+) -> World:  # in this order: the stack is destroyed while ssh still finds its keys
     monkeypatch_module.setenv("PATH", sshd.path)
     return make_world(dockerHost=sshd.host)
 

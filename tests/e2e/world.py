@@ -13,20 +13,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from rollout.names import Colour, other
 from tests.e2e.load import Load
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a checkout holds that a run needs; linked, so that a test edits only its own stack file.
 LINKED = ("__main__.py", "components", "ops", "rollout", "policies", ".venv")
 COMMAND_SECONDS = 420
+HSTS_SECONDS = 600  # of the shared stack
 _turns = itertools.count(1)
 
 
@@ -71,7 +73,8 @@ class Running:
         self.process.wait(10)
 
     def interrupt(self) -> None:
-        self.process.send_signal(signal.SIGINT)
+        """Ctrl-C: the terminal tells all of the group."""
+        os.killpg(self.process.pid, signal.SIGINT)
 
     def end(self) -> Outcome:
         code = self.process.wait(COMMAND_SECONDS)
@@ -147,6 +150,8 @@ class World:
     def set(self, key: str, value: Any) -> None:
         content = yaml.safe_load(self.stack_file.read_text())
         content["config"][f"ytempire:{key}"] = value
+        if value is None:
+            del content["config"][f"ytempire:{key}"]
         self.stack_file.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def get(self, key: str) -> Any:
@@ -202,6 +207,28 @@ class World:
         self.set("backendEnvironment", dict([turn.split("=")]))
         return turn
 
+    def ask_for_the_idle(self) -> str:
+        """Ask, on purpose, for the release that stands ready: only traffic has to move."""
+        state = self.state()
+        identity: str = state["slots"][self.idle]["identity"]
+        release = state["releases"][identity]
+        turn = {k: v for k, v in release["environment"].items() if k == "TURN"}
+        self.set("version", release["version"])
+        self.set("backendEnvironment", turn)
+        withdrawn = state["withdrawn"].get(identity)
+        self.set("reinstate", f"{identity}@{withdrawn['serial']}" if withdrawn else "")
+        return identity
+
+    @contextmanager
+    def setting(self, key: str, value: Any) -> Iterator[None]:
+        """For a while."""
+        before = self.get(key)
+        self.set(key, value)
+        try:
+            yield
+        finally:
+            self.set(key, before)
+
     def load(self, rate: float = 25) -> Load:
         """A load on the address that users have."""
         tls = self.get("edgeTls") != "off"
@@ -232,6 +259,10 @@ class World:
         live = self.state()["live"]
         return live["colour"], live["identity"].split("+")[0]
 
+    @property
+    def idle(self) -> Colour:
+        return other(self.state()["live"]["colour"])
+
     def live_release(self) -> dict[str, Any]:
         """How the live release was started."""
         state = self.state()
@@ -252,6 +283,10 @@ class World:
 
     def name(self, part: str) -> str:
         return f"ytempire-{self.stack}-{part}"
+
+    def write(self, part: str, path: str, content: str) -> None:
+        """A file, inside a container."""
+        docker("exec", "-i", self.name(part), "sh", "-c", f"cat > {path}", stdin=content)
 
     def sql(self, query: str) -> str:
         return docker(
@@ -304,8 +339,10 @@ def wait_until(true: Callable[[], object], otherwise: str, seconds: float = 120)
         time.sleep(0.1)
 
 
-def docker(*arguments: str, check: bool = True) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=120)
+def docker(*arguments: str, check: bool = True, stdin: str = "") -> str:
+    done = subprocess.run(
+        ["docker", *arguments], capture_output=True, text=True, timeout=120, input=stdin
+    )
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(arguments)}: {done.stderr}")
     return done.stdout

@@ -14,6 +14,7 @@ setup: ## Python environment, Pulumi and its plugins, Docker engine, images
 
 up: setup ## deploy the sandbox stack on this machine's Docker
 	@$(SANDBOX) && pulumi stack select --create sandbox && ytops up
+	@echo "  in this shell, first: source .env.sandbox"
 
 down: ## remove everything that `make up` made
 	@$(PYTHON) -m toolchain down

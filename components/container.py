@@ -60,6 +60,7 @@ class ContainerArgs:
 
     memory: MB. cpus: cores, 0 for no limit. pids: processes. stop_seconds: from the stop signal
     to the kill. ports: (address, published, inside). capabilities: what is added to none.
+    lacks: what it could not start without; it stays as it is, and is not made anew.
     """
 
     container: str
@@ -82,6 +83,7 @@ class ContainerArgs:
     shm_mb: int = 64
     colour: str = ""
     release: str = ""
+    lacks: str = ""
 
 
 def container(
@@ -180,6 +182,8 @@ def _hooks(args: ContainerArgs, site: Site) -> pulumi.ResourceHookBinding:
     host = site.settings.deployment.docker_host
 
     def clear_name(_: pulumi.ResourceHookArgs) -> None:
+        if args.lacks:
+            raise OpsError(f"{args.container} is gone and can't be made anew: {args.lacks}")
         remove_stale(Docker(host), args.container, site.names)
 
     def limit_processes(_: pulumi.ResourceHookArgs) -> None:

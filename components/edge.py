@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pulumi
 
@@ -23,12 +24,14 @@ from rollout.settings import BROKER_DATABASE, REDIS_USER
 
 NGINX_UID = "101:101"
 EDGE_PATH = "/etc/nginx/edge"
+BOOT_SECONDS = 60  # its first health check comes after 5 s, and a crash loop is seen before
 
 
 class Edge(pulumi.ComponentResource):
     """nginx on the published ports, its configuration in a volume that the switch writes.
 
     Outputs: `address` (where users reach it), `live_volume` (says which release is live).
+    `ready`: nginx is healthy.
     """
 
     address: str
@@ -74,8 +77,8 @@ class Edge(pulumi.ComponentResource):
             site,
             site.docker_options(self, [redis]),
         )
-        configured = self._configuration()
-        self.ready = self._nginx(configured)
+        self.nginx = self._nginx(self._configuration())
+        self.ready = self._healthy()
         self.address = self._address()
         self.register_outputs({"address": self.address, "live_volume": self.live_volume})
 
@@ -88,17 +91,17 @@ class Edge(pulumi.ComponentResource):
             drain_seconds=settings.edge.drain_seconds,
             tls=settings.edge.tls != "off",
         )
-        broker = f"redis://{REDIS_USER}:{settings.redis.password}@redis:6379/{BROKER_DATABASE}"
+        password = quote(settings.redis.password, safe="")
+        broker = f"redis://{REDIS_USER}:{password}@redis:6379/{BROKER_DATABASE}"
         return {
             "SWITCH_CONFIG": config.model_dump_json(),
             "REDIS_URL": pulumi.Output.secret(broker),
         }
 
-    def _configuration(self) -> pulumi.Resource:
-        """nginx.conf and the certificate, checked by nginx before it takes them."""
+    def _config(self) -> EdgeConfig:
         settings = self._site.settings
         edge = settings.edge
-        config = EdgeConfig(
+        return EdgeConfig(
             app_subnet=settings.networks.app,
             tls=edge.tls != "off",
             domain=edge.domain,
@@ -111,6 +114,11 @@ class Edge(pulumi.ComponentResource):
             trusted_proxies=edge.trusted_proxies,
             switch_address=address(settings.networks.app, "switch"),
         )
+
+    def _configuration(self) -> pulumi.Resource:
+        """nginx.conf and the certificate, checked by nginx before it takes them."""
+        settings, config = self._site.settings, self._config()
+        edge = settings.edge
         files = {"nginx.conf": render_nginx(config), "run.sh": RUN_SH}
         if edge.tls == "provided":
             files |= {"tls/cert.pem": edge.certificate, "tls/key.pem": edge.certificate_key}
@@ -122,7 +130,7 @@ class Edge(pulumi.ComponentResource):
                 config_hash=config_hash(config),
                 self_signed=edge.tls == "self-signed",
             ),
-            settings.deployment.docker_host,
+            settings,
             self._site.options(self, [self.switch]),
             secrets={"FILES": json.dumps(files)},
         )
@@ -155,7 +163,7 @@ class Edge(pulumi.ComponentResource):
                         f"wget -qO- http://127.0.0.1:{EDGE_STATUS_PORT}/serial >/dev/null"
                         f" || curl -fsS http://127.0.0.1:{EDGE_STATUS_PORT}/serial >/dev/null",
                     ),
-                    interval=10,
+                    interval=5,
                     timeout=5,
                     retries=3,
                     start_period=5,
@@ -166,6 +174,16 @@ class Edge(pulumi.ComponentResource):
             ),
             self._site,
             self._site.docker_options(self, [configured]),
+        )
+
+    def _healthy(self) -> pulumi.Resource:
+        """Before its first release nothing else would show a certificate that nginx can't use."""
+        return step(
+            "edge-healthy",
+            steps.Healthy(container=self._site.names.edge, timeout=BOOT_SECONDS, stops=False),
+            self._site.settings,
+            self._site.options(self, [self.nginx]),
+            key=f"{self._site.settings.edge.image} {config_hash(self._config())}",
         )
 
     def _address(self) -> str:

@@ -16,7 +16,9 @@ from rollout.settings import Settings
 
 
 def gate(plan: Plan, settings: Settings) -> command.local.Command:
-    """Declare it. A run that changes no traffic declares the same gate as the run before it."""
+    """Declare it. A run that changes no traffic declares the gate of the run before it, be it one
+    whose switch failed."""
+    settled = None if plan.changes_traffic else [*DESCRIPTION, "triggers"]
     return step(
         "gate",
         steps.Gate(
@@ -25,7 +27,7 @@ def gate(plan: Plan, settings: Settings) -> command.local.Command:
             target=plan.target,
             serial=plan.serial,
         ),
-        settings.deployment.docker_host,
-        pulumi.ResourceOptions(ignore_changes=None if plan.changes_traffic else DESCRIPTION),
+        settings,
+        pulumi.ResourceOptions(ignore_changes=settled),
         key=f"{plan.target.identity if plan.target else ''}@{plan.serial}",
     )

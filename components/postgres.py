@@ -19,12 +19,7 @@ POSTGRES_UID = "999:999"
 
 
 class Postgres(pulumi.ComponentResource):
-    """The server, its configuration in a volume, and its roles.
-
-    Outputs: `container` (its Docker name).
-    """
-
-    container: pulumi.Output[str]
+    """The server, its configuration in a volume, and its roles (`ready`)."""
 
     def __init__(
         self,
@@ -35,7 +30,6 @@ class Postgres(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ytempire:datastore:Postgres", name, None, opts)
         settings, names = site.settings.postgres, site.names
-        host = site.settings.deployment.docker_host
         data = volume("postgres", self, site)
         config = volume("postgres-config", self, site)
         self.backups = volume("backups", self, site)
@@ -50,9 +44,10 @@ class Postgres(pulumi.ComponentResource):
                 image=settings.image,
                 volume=names.volume("postgres-config"),
                 user=POSTGRES_UID,
-                reload=names.postgres,
+                server=names.postgres,
+                kind="postgres",
             ),
-            host,
+            site.settings,
             site.options(self, [config]),
             secrets={"FILES": json.dumps(files)},
         )
@@ -100,12 +95,11 @@ class Postgres(pulumi.ComponentResource):
                 user=settings.user,
                 replication_user=REPLICATION_USER,
             ),
-            host,
+            site.settings,
             site.options(self, [server]),
             secrets={
                 "APP_PASSWORD": settings.password,
                 "REPLICATION_PASSWORD": settings.replication_password,
             },
         )
-        self.container = server.name
-        self.register_outputs({"container": self.container})
+        self.register_outputs({"container": server.name})

@@ -11,16 +11,14 @@ from components.host import Networks, volume
 from components.site import Site
 from components.step import step
 from rollout import steps
-from rollout.redis import redis_conf, users_acl
+from rollout.redis import OPERATOR, maxmemory, redis_conf, users_acl
 
 CONFIG_PATH = "/etc/ytempire"
 REDIS_UID = "999:999"
 
 
 class Redis(pulumi.ComponentResource):
-    """The server and its configuration in a volume. Outputs: `container` (its Docker name)."""
-
-    container: pulumi.Output[str]
+    """The server and its configuration in a volume. `ready`: what comes after a server."""
 
     def __init__(
         self,
@@ -35,14 +33,25 @@ class Redis(pulumi.ComponentResource):
         config = volume("redis-config", self, site)
         files = {
             "redis.conf": redis_conf(settings, CONFIG_PATH),
-            "users.acl": users_acl(settings),
+            "users.acl": users_acl(settings, site.settings.redis_operator_password),
         }
         written = step(
             "redis-config",
-            steps.Files(image=settings.image, volume=names.volume("redis-config"), user=REDIS_UID),
-            site.settings.deployment.docker_host,
+            steps.Files(
+                image=settings.image,
+                volume=names.volume("redis-config"),
+                user=REDIS_UID,
+                server=names.redis,
+                kind="redis",
+                maxmemory=maxmemory(settings),
+            ),
+            site.settings,
             site.options(self, [config]),
-            secrets={"FILES": json.dumps(files)},
+            secrets={
+                "FILES": json.dumps(files),
+                "REDISCLI_USER": OPERATOR,
+                "REDISCLI_AUTH": site.settings.redis_operator_password,
+            },
         )
         self.ready = container(
             "redis",
@@ -65,5 +74,4 @@ class Redis(pulumi.ComponentResource):
             site,
             site.docker_options(self, [written]),
         )
-        self.container = self.ready.name
-        self.register_outputs({"container": self.container})
+        self.register_outputs({"container": self.ready.name})

@@ -13,26 +13,32 @@ from components.host import Networks
 from components.site import Site
 from components.step import step
 from rollout import steps
-from rollout.fingerprint import resolve
-from rollout.names import COLOUR_LABEL, PART_LABEL, RELEASE_LABEL, STACK_LABEL, Colour, address
+from rollout.fingerprint import referenced, resolve
+from rollout.names import COLOUR_LABEL, PART_LABEL, RELEASE_LABEL, STACK_LABEL, address
 from rollout.plan import DeclaredSlot, Plan
+from rollout.settings import Settings
 from rollout.state import Record, Release
 
-# A worker's own health check starts a Python process; more often than this it would cost a core.
 WORKER_CHECK_SECONDS = 60
+# A worker holds a connection to its broker (port 6379 is 18EB, 01 is established). Celery's own
+# `inspect ping` starts a Python of its own each time and shows the broker's password to every
+# process of the host; whether workers answer is the agent's to ask, each second.
+BROKER_CONNECTED = ("CMD-SHELL", "grep -q ':18EB 01 ' /proc/net/tcp")
 MIGRATION_TIMEOUT_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class SlotArgs:
     """What a slot stands on. `media` is the name of the shared media volume, `live` of the volume
-    that says which release is live."""
+    that says which release is live; `stale_dump`: what an earlier run of this claim dumped, too
+    long ago."""
 
     declared: DeclaredSlot
     plan: Plan
     networks: Networks
     media: pulumi.Input[str]
     live: pulumi.Input[str]
+    stale_dump: str = ""
 
 
 class ReleaseSlot(pulumi.ComponentResource):
@@ -56,6 +62,7 @@ class ReleaseSlot(pulumi.ComponentResource):
         self._site, self._args = site, args
         self._slot, self._release = args.declared, args.declared.release
         self._secrets = release_environment(self._release, site)
+        self._lacks = lacking(self._release, site)
         migrated = self._prepare(after)
         app = self._app(migrated)
         healthy = self._step(
@@ -98,6 +105,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 user=database.user,
                 colour=slot.colour,
                 key=slot.key,
+                stale=self._args.stale_dump,
             ),
             [claimed],
             {"PGPASSWORD": database.password},
@@ -136,6 +144,7 @@ class ReleaseSlot(pulumi.ComponentResource):
     def _app(self, migrated: pulumi.Resource) -> docker.Container:
         site, release, colour = self._site, self._release, self._slot.colour
         health = release.health
+        url = f"http://localhost:{release.port}{health.path}"
         return container(
             f"{colour}-app",
             ContainerArgs(
@@ -158,7 +167,8 @@ class ReleaseSlot(pulumi.ComponentResource):
                 environment=as_secrets(self._secrets),
                 volumes=[Volume(self._args.media, release.media_path)],
                 check=Check(
-                    ("CMD", "curl", "-fsS", f"http://localhost:{release.port}{health.path}"),
+                    # By the name that users ask for: Django refuses hosts that it does not know.
+                    ("CMD", "curl", "-fsS", "-H", f"Host: {site.settings.edge.domain}", url),
                     interval=health.interval,
                     timeout=health.timeout,
                     retries=health.retries,
@@ -167,6 +177,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 stop_seconds=site.settings.edge.request_timeout,
                 colour=colour,
                 release=release.identity,
+                lacks=self._lacks,
             ),
             site,
             self._docker_options([migrated]),
@@ -179,7 +190,6 @@ class ReleaseSlot(pulumi.ComponentResource):
                 release=self._release,
                 networks=self._args.networks,
                 media=self._args.media,
-                colour=self._slot.colour,
                 frozen=self._slot.frozen,
                 protect=self._protected,
             ),
@@ -190,9 +200,7 @@ class ReleaseSlot(pulumi.ComponentResource):
 
     @property
     def _protected(self) -> bool:
-        """Only what serves after this run. The engine deletes nothing that an earlier run
-        protected, and the other slot is given away next: one whose deploy fails half-way must
-        come down again, with the parts that the failed run never reached."""
+        """Only what serves after this run and is not filled in it (docs/decisions/0011)."""
         target = self._args.plan.target
         live = target is not None and target.colour == self._slot.colour
         return self._slot.frozen and live
@@ -222,6 +230,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 check=Check(("CMD-SHELL", "kill -0 1"), WORKER_CHECK_SECONDS, 5, 3),
                 colour=self._slot.colour,
                 release=release.identity,
+                lacks=self._lacks,
             ),
             site,
             self._docker_options([healthy]),
@@ -253,14 +262,14 @@ class ReleaseSlot(pulumi.ComponentResource):
         after: list[pulumi.Resource],
         secrets: dict[str, str] | None = None,
     ) -> command.local.Command:
-        webhook = {"WEBHOOK": self._site.settings.operations.notify_webhook}
         return step(
             f"{self._slot.colour}-{what}",
             parameters,
-            self._site.settings.deployment.docker_host,
+            self._site.settings,
             self._site.options(self, after, frozen=self._slot.frozen, protect=self._protected),
             key=self._slot.key,
-            secrets={**(secrets or {}), **webhook},
+            secrets=secrets,
+            shows_logs=True,
         )
 
     def _docker_options(self, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
@@ -271,14 +280,13 @@ class ReleaseSlot(pulumi.ComponentResource):
 
 @dataclass(frozen=True)
 class CrewArgs:
-    """A release's workers, in a slot (`colour`) or outliving it while their jobs run."""
+    """A release's workers, in a slot or outliving it while their jobs run."""
 
     release: Release
     networks: Networks
     media: pulumi.Input[str]
     frozen: bool
     protect: bool = False
-    colour: Colour | None = None
 
 
 class WorkerCrew(pulumi.ComponentResource):
@@ -323,14 +331,15 @@ class WorkerCrew(pulumi.ComponentResource):
                 environment=as_secrets(release_environment(release, site)),
                 volumes=[Volume(self._args.media, release.media_path)],
                 check=Check(
-                    ("CMD-SHELL", "celery -b $REDIS_URL inspect ping -d celery@$HOSTNAME"),
+                    BROKER_CONNECTED,
                     interval=WORKER_CHECK_SECONDS,
-                    timeout=30,
+                    timeout=5,
                     retries=3,
                     start_period=WORKER_CHECK_SECONDS,
                 ),
                 stop_seconds=release.worker_stop_seconds,
                 release=release.identity,
+                lacks=lacking(release, site),
             ),
             site,
             site.docker_options(self, after, frozen=self._args.frozen, protect=self._args.protect),
@@ -343,14 +352,33 @@ def hold_queue(identity: str) -> str:
 
 
 def release_environment(release: Release, site: Site) -> dict[str, str]:
-    """The variables of a release's containers, references to secrets filled in."""
-    secrets = site.settings.secrets
+    """The variables of a release's containers, references to secrets filled in; those that are
+    configured no longer are empty here, and as they were in the containers that run."""
+    gone = missing_secrets(release, site.settings)
+    secrets = {**site.settings.secrets, **dict.fromkeys(gone, "")}
     values = {key: resolve(value, secrets) for key, value in release.environment.items()}
     return {
         **values,
         "RELEASE_VERSION": release.version,
         "RELEASE_FINGERPRINT": release.fingerprint,
     }
+
+
+def missing_secrets(release: Release, settings: Settings) -> list[str]:
+    """The references of its record that today's configuration has no value for."""
+    return sorted(referenced(release.environment) - set(settings.secrets))
+
+
+def lacking(release: Release, site: Site) -> str:
+    """Why its containers can't be made anew, with the command that helps, or an empty string."""
+    gone = missing_secrets(release, site.settings)
+    if not gone:
+        return ""
+    commands = ", ".join(f"`pulumi config set --secret --path '{name}'`" for name in gone)
+    return (
+        f"{release.identity} was started with {', '.join(gone)}, which is configured no longer. "
+        f"Next: {commands}, then `ytops up`"
+    )
 
 
 def as_secrets(values: dict[str, str]) -> dict[str, pulumi.Input[str]]:

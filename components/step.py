@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
 import pulumi
 import pulumi_command as command
 
+from rollout.settings import Settings
 from rollout.state import Record
-from rollout.steps import PARAMETERS
+from rollout.steps import PARAMETERS, REDACT, STACK, WEBHOOK
 
 # What a step is told, as against `triggers`, which decides whether it runs anew.
 DESCRIPTION = ["create", "environment", "logging"]
+EVERYTHING = [*DESCRIPTION, "triggers"]
 
 
 def step(
     name: str,
     parameters: Record,
-    docker_host: str,
+    settings: Settings,
     opts: pulumi.ResourceOptions,
     *,
     key: str = "",
     secrets: Mapping[str, str] | None = None,
+    shows_logs: bool = False,
 ) -> command.local.Command:
     """Declare a step. A changed `key` runs it anew; anything else that changes runs it again, and
     the step's own marker on the host keeps it from doing its work twice. It has no delete: what a
     step did is not undone by forgetting it.
+
+    `shows_logs`: it passes on what containers of the application say, so it is told every secret
+    that must not be in that.
     """
     environment: dict[str, pulumi.Input[str]] = {
         PARAMETERS: parameters.model_dump_json(),
-        "DOCKER_HOST": docker_host,
+        STACK: settings.stack,
+        "DOCKER_HOST": settings.deployment.docker_host,
     }
-    for variable, value in (secrets or {}).items():
+    hidden = {WEBHOOK: settings.operations.notify_webhook}
+    if shows_logs:
+        hidden[REDACT] = json.dumps(sorted({*settings.secrets.values()}))
+    for variable, value in {**(secrets or {}), **hidden}.items():
         environment[variable] = pulumi.Output.secret(value)
     return command.local.Command(
         name,

@@ -19,7 +19,7 @@ class BlueGreenSwitch(pulumi.ComponentResource):
 
     Each is keyed by the number of the switch: the host counts them, so a run that was killed after
     the host had confirmed finds its work done. A run that moves no traffic declares the last
-    switch again, and does not care how it was described.
+    switch that was confirmed again, and does not care how it was described.
     """
 
     moved: command.local.Command
@@ -34,16 +34,14 @@ class BlueGreenSwitch(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ytempire:rollout:BlueGreenSwitch", name, None, opts)
         settings, key = site.settings, str(plan.serial)
-        host = settings.deployment.docker_host
-        webhook = {"WEBHOOK": settings.operations.notify_webhook}
         settled = None if plan.changes_traffic else DESCRIPTION
         self.moved = step(
             "switch",
             _parameters(plan, site),
-            host,
+            settings,
             site.options(self, after, ignore=settled, protect=False),
             key=key,
-            secrets=webhook,
+            shows_logs=True,
         )
         flushed = step(
             "cache",
@@ -53,24 +51,17 @@ class BlueGreenSwitch(pulumi.ComponentResource):
                 database=CACHE_DATABASE,
                 serial=plan.serial,
             ),
-            host,
+            settings,
             site.options(self, [self.moved], ignore=settled, protect=False),
             key=key,
             secrets={"REDISCLI_AUTH": settings.redis.password},
         )
         step(
             "notify",
-            steps.Notify(
-                stack=settings.stack,
-                source=plan.source.identity if plan.source else "",
-                target=plan.target.identity if plan.target else "",
-                kind=plan.kind,
-                serial=plan.serial,
-            ),
-            host,
+            steps.Notify(stack=settings.stack, switch=site.names.switch, serial=plan.serial),
+            settings,
             site.options(self, [flushed], ignore=settled, protect=False),
             key=key,
-            secrets=webhook,
         )
         self.last = self.moved.stdout.apply(last_deploy)
         self.register_outputs({"serial": plan.serial, "last": self.last})
@@ -93,13 +84,15 @@ def _parameters(plan: Plan, site: Site) -> steps.Switch:
     settings, names = site.settings, site.names
     if plan.target is None or plan.asked is None:
         raise ValueError(f"a plan to {plan.action} has no switch")
-    release = next(s.release for s in plan.slots if s.colour == plan.target.colour)
+    slot = next(s for s in plan.slots if s.colour == plan.target.colour)
+    release = slot.release
     watch = settings.watch
     return steps.Switch(
         switch=names.switch,
         serial=plan.serial,
         source=plan.source,
         target=plan.target,
+        claim=slot.claim,
         kind=plan.kind,
         asked=plan.asked,
         watch=steps.Watch(
@@ -108,14 +101,12 @@ def _parameters(plan: Plan, site: Site) -> steps.Switch:
             p95_ms=watch.p95_ms,
             min_requests=watch.min_requests,
         ),
-        services=steps.Services(
-            nginx=names.edge,
-            app=names.app(plan.target.colour),
-            postgres=names.postgres,
-            redis=names.redis,
-            celery=tuple(names.workers(release.identity, release.worker_replicas)),
-            database=settings.postgres.database,
-            user=settings.postgres.user,
+        services=steps.services_of(
+            release,
+            plan.target.colour,
+            names,
+            settings.postgres.database,
+            settings.postgres.user,
         ),
         boot_timeout=settings.backend.boot_timeout,
     )

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import NoReturn
 
 import pulumi
 import pulumi.runtime.config as runtime_config
 
+from components.awake import awake
 from components.edge import Edge
 from components.gate import gate
 from components.host import Networks, NetworksArgs, provider, volume
 from components.postgres import Postgres
 from components.redis import Redis
 from components.site import Site
-from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew
+from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew, missing_secrets
 from components.switch import BlueGreenSwitch
 from ops.docker import Docker
 from ops.errors import HostUnreachable, OpsError
 from ops.observe import Observation, image_identity, observe
+from ops.stopped import Stopped, stopped
 from rollout import settings as configuration
-from rollout.fingerprint import referenced
-from rollout.names import Names
+from rollout.dumps import is_fresh
+from rollout.fingerprint import changed_secrets
+from rollout.names import Names, marker
 from rollout.plan import DeclaredSlot, Plan, plan
 from rollout.release import ImageIdentity, image_tag, wanted_release
 from rollout.settings import Settings, SettingsError
@@ -37,6 +42,7 @@ class Run:
     observation: Observation
     plan: Plan
     switch_image: str
+    stopped: tuple[Stopped, ...] = ()
 
 
 def begin() -> Run:
@@ -46,15 +52,18 @@ def begin() -> Run:
         names = Names(settings.stack)
         observation = _observe(settings, names)
         wanted = _wanted(settings, observation)
-        decided = plan(observation.view, wanted, settings.deployment.reinstate)
-        _check_secrets(settings, decided)
+        deployment = settings.deployment
+        decided = plan(observation.view, wanted, deployment.reinstate, deployment.pinned)
+        for release in _kept(decided):
+            _check_secrets(settings, release)
         switch_image = _switch_image(settings, observation)
+        standing = _standing(settings, observation)
     except (SettingsError, OpsError) as error:
         _stop(str(error))
     if decided.action == "refuse":
         _stop(decided.reason)
     pulumi.log.info(f"plan: {decided.action}: {decided.reason}")
-    return Run(settings, names, observation, decided, switch_image)
+    return Run(settings, names, observation, decided, switch_image, standing)
 
 
 class System:
@@ -73,6 +82,7 @@ class System:
         self.redis = Redis("redis", self.networks, self.site)
         self.edge = Edge("edge", self.networks, self.redis.ready, run.switch_image, self.site)
         self.media = volume("media", self.edge, self.site)
+        self.awake = awake(run.plan, run.stopped, self.site, [*self._stores, self.edge.nginx])
         self.slots = [self._slot(declared) for declared in run.plan.slots]
         self._draining()
         self.last: pulumi.Output[dict[str, str] | None] | None = None
@@ -90,10 +100,15 @@ class System:
                 networks=self.networks,
                 media=self.media.name,
                 live=self.edge.live_volume,
+                stale_dump=_stale_dump(declared, self.run.observation.view.state.markers),
             ),
             self.site,
-            [self.postgres.ready, self.redis.ready, self.edge.ready],
+            [*self._stores, self.edge.nginx, self.awake],
         )
+
+    @property
+    def _stores(self) -> list[pulumi.Resource]:
+        return [self.postgres.ready, self.redis.ready]
 
     def _draining(self) -> None:
         for release in self.run.plan.draining:
@@ -131,6 +146,14 @@ class System:
         pulumi.export("record", pulumi.Output.secret(record))
 
 
+def _stale_dump(slot: DeclaredSlot, markers: Mapping[str, str]) -> str:
+    """The note of the dump that an earlier run took for this slot, when it is too old and the
+    migrations, which it is for, are still to come."""
+    note = markers.get(marker(slot.colour, "backup", slot.key), "")
+    migrated = marker(slot.colour, "migrate", slot.key) in markers
+    return "" if migrated or not note or is_fresh(note, datetime.now(UTC)) else note
+
+
 def _configuration() -> tuple[dict[str, str], frozenset[str]]:
     """This project's keys, and which of them are secret."""
     prefix = f"{pulumi.get_project()}:"
@@ -166,39 +189,85 @@ def _recorded(settings: Settings) -> HostState:
 
 
 def _wanted(settings: Settings, observation: Observation) -> Release | None:
-    if not settings.deployment.version:
+    if not settings.deployment.version or settings.deployment.pinned:
         return None
     tag = image_tag(settings)
+    known = _recorded_image(observation.view.state, tag)
     if observation.source != "host":
-        return wanted_release(settings, _recorded_image(observation.view.state, tag))
-    image = image_identity(Docker(settings.deployment.docker_host), tag)
+        return wanted_release(settings, known or ImageIdentity(tag, tag))
+    try:
+        image = image_identity(Docker(settings.deployment.docker_host), tag)
+    except HostUnreachable:
+        raise
+    except OpsError as error:
+        if known is None:
+            raise
+        image = known
+        pulumi.log.warn(f"{_first_line(error)}\nGoing by the record: {tag} is {known.digest}.")
     return wanted_release(settings, image)
 
 
-def _recorded_image(record: HostState, tag: str) -> ImageIdentity:
-    """What the tag meant when the host was last asked; the tag itself where it never was."""
-    known = next((r for r in record.releases.values() if r.tag == tag), None)
-    return ImageIdentity(known.image, known.digest) if known else ImageIdentity(tag, tag)
+def _recorded_image(record: HostState, tag: str) -> ImageIdentity | None:
+    """What the tag meant when a release of it was started; those that still have a slot first."""
+    kept = [slot.identity for slot in record.slots.values()]
+    for identity in (*kept, *reversed(record.releases)):
+        release = record.releases.get(identity)
+        if release and release.tag == tag:
+            return ImageIdentity(release.image, release.digest)
+    return None
 
 
-def _check_secrets(settings: Settings, decided: Plan) -> None:
-    """A kept release is declared with the secrets that its record refers to."""
-    kept = [*(slot.release for slot in decided.slots), *decided.draining]
-    for release in kept:
-        for name in sorted(referenced(release.environment) - set(settings.secrets)):
-            key, _, path = name.partition(".")
-            raise OpsError(
-                f"{key}: expected {path or 'a value'}, because {release.identity} was started with "
-                f"it and is still kept, got none; `pulumi config set --secret --path '{name}'`. "
-                "It may go once no slot holds that release."
-            )
+def _kept(decided: Plan) -> list[Release]:
+    """The releases whose containers stay as they were started."""
+    return [*(slot.release for slot in decided.slots if slot.frozen), *decided.draining]
+
+
+def _check_secrets(settings: Settings, release: Release) -> None:
+    """A kept release goes on with the secrets that it was started with. A key that is gone is no
+    harm while its containers are there; a datastore has one password for all releases."""
+    gone = ", ".join(missing_secrets(release, settings))
+    if gone:
+        pulumi.log.warn(
+            f"{gone}: {release.identity} was started with it and is still kept. Its containers go "
+            "on as they are; were one lost, it could not be made anew."
+        )
+    key = settings.deployment.fingerprint_key
+    for name in changed_secrets(release, settings.datastore_passwords, key):
+        raise OpsError(
+            f"{name}: expected the value that {release.identity} was started with, because that "
+            "release is still kept and would be cut off from its data, got another. Passwords of "
+            f"datastores are not changed by this key (docs/decisions/0010). Put the old value "
+            f"back: `pulumi config set --secret {name}`."
+        )
 
 
 def _switch_image(settings: Settings, observation: Observation) -> str:
     """The agent's image by digest, so that a rebuilt one of the same tag is taken up."""
+    tag = settings.edge.ops_image
     if observation.source != "host":
-        return settings.edge.ops_image
-    return image_identity(Docker(settings.deployment.docker_host), settings.edge.ops_image).image
+        return tag
+    docker = Docker(settings.deployment.docker_host)
+    try:
+        return image_identity(docker, tag).image
+    except HostUnreachable:
+        raise
+    except OpsError as error:
+        switch = docker.inspect(Names(settings.stack).switch)
+        if switch is None or not switch.image:
+            raise
+        pulumi.log.warn(f"{_first_line(error)}\nThe switch keeps the image that it has.")
+        return switch.image
+
+
+def _standing(settings: Settings, observation: Observation) -> tuple[Stopped, ...]:
+    """What was stopped behind our back; nothing, where only the record speaks."""
+    if observation.source != "host":
+        return ()
+    return stopped(Docker(settings.deployment.docker_host), Names(settings.stack))
+
+
+def _first_line(error: OpsError) -> str:
+    return str(error).splitlines()[0]
 
 
 def _record(decided: Plan, observation: Observation) -> HostState:
@@ -215,7 +284,8 @@ def _record(decided: Plan, observation: Observation) -> HostState:
         slots[decided.target.colour] = serving.model_copy(update={"was_live": True})
     return state.model_copy(
         update={
-            "serial": decided.serial,
+            "serial": max(state.serial, decided.serial),
+            "confirmed": decided.serial,
             "live": decided.target,
             "asked": decided.asked,
             "slots": slots,
@@ -224,6 +294,7 @@ def _record(decided: Plan, observation: Observation) -> HostState:
             "pending": None,
             "markers": {},
             "last": None,
+            "last_switch": None,
         }
     )
 

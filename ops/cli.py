@@ -111,9 +111,12 @@ def up(
     ] = "",
     yes: Yes = False,
     why: Why = "",
-    preview_only: Annotated[bool, typer.Option(help="Show the plan and stop.")] = False,
+    preview_only: Annotated[
+        bool, typer.Option("--preview-only", help="Show the plan and stop.")
+    ] = False,
 ) -> None:
-    """Deploy VERSION, or converge to what the stack file names, from any state."""
+    """Deploy VERSION, or else what the stack file names. It converges from any state that a fault
+    has left."""
     from ops.verbs import up as verb
 
     if preview_only:
@@ -142,7 +145,7 @@ def rollback(
     yes: Yes = False,
     why: Why = "",
 ) -> None:
-    """Move traffic back to the release that stands ready; within seconds."""
+    """Move traffic back to the release that stands ready. It takes seconds."""
     from ops.verbs import rollback as verb
 
     verb.rollback(_place(ctx), version, yes=yes, why=why)
@@ -166,7 +169,7 @@ def verify(ctx: typer.Context) -> None:
 
 @app.command()
 def releases(ctx: typer.Context, json: Json = False) -> None:
-    """What has served, what can serve again at once, what was withdrawn."""
+    """What has served, what was withdrawn, what can serve at once."""
     from ops.verbs import releases as verb
 
     verb.releases(_place(ctx), as_json=json)

@@ -63,6 +63,9 @@ class Container:
     oom_killed: bool = False
     error: str = ""
     labels: Mapping[str, str] | None = None
+    image: str = ""
+    """What it was started from, as it was named then."""
+    finished_at: str = ""
 
     @property
     def running(self) -> bool:
@@ -282,6 +285,8 @@ def _container(found: Mapping[str, Any]) -> Container:
         oom_killed=state.get("OOMKilled", False),
         error=state.get("Error", ""),
         labels=found["Config"].get("Labels") or {},
+        image=found["Config"].get("Image", ""),
+        finished_at=state.get("FinishedAt", ""),
     )
 
 

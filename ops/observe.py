@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
-from contextlib import suppress
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
 from ops.docker import Docker
 from ops.errors import OpsError
 from rollout.edge import parse_active
-from rollout.names import Names
+from rollout.names import PART_LABEL, RELEASE_LABEL, STACK_LABEL, Names, node
 from rollout.plan import View
 from rollout.release import ImageIdentity
 from rollout.state import (
@@ -25,6 +28,9 @@ from rollout.state import (
     Pointer,
     Workers,
 )
+
+# The agent writes its report of the workers every 10 s at least, if the broker answers.
+REPORT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -42,20 +48,77 @@ class Observation:
 
 
 def observe(docker: Docker, names: Names) -> Observation:
-    """Read the switch's files out of its container, running or not.
+    """Read the switch's files out of its container, running or not; without one, out of its
+    volumes.
 
     A host without our switch is an empty one. Raises HostUnreachable, and OpsError when the files
-    are there and can't be read.
+    are there and can't be read, or should be there.
     """
     control = _archive(docker, names.switch, "/control")
-    if control is None:
-        return Observation(View())
+    if control is not None:
+        return _observed(docker, names, names.switch, control)
+    with _stand_in(docker, names) as container:
+        control = _archive(docker, container, "/control") if container else None
+        return _observed(docker, names, container, control) if control else Observation(View())
+
+
+def _observed(docker: Docker, names: Names, container: str, control: bytes) -> Observation:
     files = _files(control)
     state = _state(files.get(f"control/{STATE_FILE}", b""), names)
     workers = _workers(files.get(f"control/{WORKERS_FILE}", b""))
-    view = View(state, _edge(docker, names, state), _busy(workers))
+    view = View(state, _edge(docker, container, state), _busy(_crews(docker, names), workers))
     history = _history(files.get(f"control/{HISTORY_FILE}", b""))
     return Observation(view, workers=workers, history=history)
+
+
+@contextmanager
+def _stand_in(docker: Docker, names: Names) -> Iterator[str]:
+    """A container with the volumes of a switch that was lost, to read them; it is never started.
+    Empty where no volume is, because no switch ever was."""
+    wanted = {names.volume(kind): f"/{kind}" for kind in ("control", "edge")}
+    present = docker.call("volume", "ls", "--quiet").out.split()
+    if names.volume("control") not in present:
+        _refuse_if_nginx_is_there(docker, names)
+        yield ""
+        return
+    container = names.part("look", uuid.uuid4().hex[:8])
+    # Only those that are there: Docker would make the others.
+    mounts = [f"--volume={v}:{path}:ro,nocopy" for v, path in wanted.items() if v in present]
+    try:
+        docker.call(
+            "create", "--pull=never", "--network=none", f"--name={container}",
+            "--entrypoint=/never-started", *mounts, _any_image(docker, names),
+        )  # fmt: skip
+        yield container
+    finally:
+        docker.remove(container)
+
+
+def _refuse_if_nginx_is_there(docker: Docker, names: Names) -> None:
+    if docker.inspect(names.edge):
+        raise OpsError(
+            f"{names.edge} is on {docker.host}, but neither the switch nor its volume "
+            f"{names.volume('control')}: nobody knows which release serves, and nothing can be "
+            "planned around it. Next: restore that volume from a backup; or, to begin anew "
+            f"without what serves now, `docker rm --force {names.edge}`, then `ytops up`."
+        )
+
+
+def _any_image(docker: Docker, names: Names) -> str:
+    """Nothing of it is run, so that any will do: one of the stack's, else whatever there is."""
+    label = f"label={STACK_LABEL}={names.stack}"
+    for listing in (
+        ("ps", "--all", "--no-trunc", "--filter", label, "--format", "{{.Image}}"),
+        ("image", "ls", "--quiet", "--no-trunc"),
+    ):
+        found = docker.call(*listing).out.split()
+        if found:
+            return found[0]
+    raise OpsError(
+        f"The switch is gone from {docker.host}, and no image is there to read its volume "
+        f"{names.volume('control')} with. Next: `docker pull` the stack file's `edgeImage`, then "
+        "`ytops up`."
+    )
 
 
 def beat_pointer(docker: Docker, names: Names) -> str | None:
@@ -134,11 +197,11 @@ def _state(text: bytes, names: Names) -> HostState:
         ) from error
 
 
-def _edge(docker: Docker, names: Names, state: HostState) -> Pointer | None:
+def _edge(docker: Docker, container: str, state: HostState) -> Pointer | None:
     """Where traffic goes once an unconfirmed switch is undone, as the next run will do first."""
     if state.pending:
         return state.pending.source
-    archive = _archive(docker, names.switch, "/edge/active")
+    archive = _archive(docker, container, "/edge/active")
     text = _files(archive).get("active/active.conf", b"") if archive else b""
     return parse_active(text.decode())
 
@@ -159,7 +222,29 @@ def _history(text: bytes) -> tuple[Event, ...]:
     return tuple(events)
 
 
-def _busy(workers: Workers | None) -> frozenset[str]:
-    if workers is None:
-        return frozenset()
-    return frozenset(w.identity for w in workers.workers.values() if w.busy)
+def _crews(docker: Docker, names: Names) -> dict[str, str]:
+    """The worker containers that run, by name, and the release of each."""
+    listed = docker.call(
+        "ps", "--no-trunc",
+        "--filter", f"label={STACK_LABEL}={names.stack}",
+        "--filter", f"label={PART_LABEL}=worker",
+        "--format", f'{{{{.Names}}}} {{{{.Label "{RELEASE_LABEL}"}}}}',
+    )  # fmt: skip
+    found = (line.split() for line in listed.out.splitlines())
+    return {words[0]: words[1] for words in found if len(words) == 2}
+
+
+def _busy(crews: Mapping[str, str], workers: Workers | None) -> frozenset[str]:
+    """Releases whose workers have jobs. One that runs and does not say, or is not reported of any
+    more, may have some: what isn't known is busy."""
+    known = workers.workers if workers and _is_fresh(workers) else {}
+    idle = {name for name, worker in known.items() if worker.busy == 0}
+    return frozenset(release for name, release in crews.items() if node(name) not in idle)
+
+
+def _is_fresh(workers: Workers) -> bool:
+    try:
+        written = datetime.fromisoformat(workers.at)
+    except ValueError:
+        return False
+    return (datetime.now(UTC) - written).total_seconds() < REPORT_SECONDS

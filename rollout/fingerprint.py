@@ -12,6 +12,7 @@ from urllib.parse import quote
 from rollout.state import Release
 
 FINGERPRINT_LENGTH = 12
+KEY = "fingerprintKey"  # its own hash says whether two hashes can be compared at all
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.]+)\}")
 
 
@@ -21,10 +22,27 @@ def fingerprint(release: Release, secrets: Mapping[str, str], key: str) -> str:
     Secret values enter through an HMAC with `key`, so that the fingerprint tells that a password
     changed and nothing about it. The tag does not count: the digest says what runs.
     """
-    body = release.model_dump(mode="json", exclude={"fingerprint", "tag"})
+    body = release.model_dump(mode="json", exclude={"fingerprint", "tag", "secrets"})
     used = sorted(referenced(release.environment))
     body["secrets"] = {name: secrets[name] for name in used}
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return _keyed(json.dumps(body, sort_keys=True, separators=(",", ":")), key)
+
+
+def secret_hashes(secrets: Mapping[str, str], key: str) -> dict[str, str]:
+    """Each secret's short keyed hash, by name, and the key's."""
+    return {name: _keyed(f"{name}={value}", key) for name, value in {**secrets, KEY: ""}.items()}
+
+
+def changed_secrets(release: Release, secrets: Mapping[str, str], key: str) -> list[str]:
+    """The names of those that the release was started with another value of, as far as its record
+    tells."""
+    today = secret_hashes(secrets, key)
+    if release.secrets.get(KEY) != today[KEY]:
+        return []
+    return sorted(name for name in secrets if release.secrets.get(name, today[name]) != today[name])
+
+
+def _keyed(text: str, key: str) -> str:
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:FINGERPRINT_LENGTH]
 
 

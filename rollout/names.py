@@ -76,6 +76,11 @@ class Names:
         return self.part("beat", _plain(identity))
 
 
+def marker(colour: Colour, step: str, key: str) -> str:
+    """What the host remembers a step by that it need not do twice."""
+    return f"{colour}-{step}#{key}"
+
+
 def node(container: str) -> str:
     """Celery's name of the worker whose container has this host name."""
     return f"celery@{container}"

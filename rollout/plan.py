@@ -20,7 +20,7 @@ class View:
     """What is known of the host before a run.
 
     `edge` is where traffic really goes; where `state.live` differs, `edge` wins. `busy` are the
-    releases (identities) whose workers still have jobs.
+    releases (identities) whose workers have jobs, or may have: unknown is busy.
     """
 
     state: HostState = field(default_factory=HostState)
@@ -45,7 +45,8 @@ class DeclaredSlot:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the run declares. `serial` is the number of the switch that the host ends with."""
+    """What the run declares. `serial` is the number of the switch that is to have led to it: the
+    next one, or else the last that was confirmed."""
 
     action: Action
     reason: str
@@ -62,24 +63,45 @@ class Plan:
         return self.action in ("switch", "deploy")
 
 
-def plan(view: View, wanted: Release | None, reinstate: str = "") -> Plan:
+def plan(view: View, wanted: Release | None, reinstate: str = "", pinned: str = "") -> Plan:
     """Decide. `wanted` is the configured version with today's configuration, None for none;
-    `reinstate` names a withdrawn release (`IDENTITY@SERIAL`) that is to return on purpose."""
+    `reinstate` names withdrawn releases (`IDENTITY@SERIAL`, by commas) that may return on purpose;
+    `pinned`, an identity, asks for that recorded release instead, whatever is configured today."""
     unknown = _unknown_release(view)
     if unknown:
         return Plan("refuse", unknown)
+    if pinned:
+        return _pinned(view, pinned, reinstate)
     if wanted is None:
         return _stay(view, "no version is asked for")
-    asked = Wanted(version=wanted.version, fingerprint=wanted.fingerprint)
+    asked = _wanted(wanted)
     colour = _colour_for(view, wanted, asked)
     if colour is None:
         return _stay(view, f"{view.state.live.identity} is live" if view.state.live else "")
-    refusal = _refusal(view, colour, wanted, asked, reinstate) or _unchecked(view, colour)
+    reusable = _reusable(view, colour, wanted, asked)
+    target = view.state.slots[colour].identity if reusable else wanted.identity
+    refusal = _refusal(view, target, wanted.version, reinstate) or _unchecked(view, colour)
     if refusal:
         return Plan("refuse", refusal, source=view.edge)
-    if _reusable(view, colour, wanted, asked):
-        return _switch(view, colour, asked)
-    return _deploy(view, colour, wanted, asked)
+    return _switch(view, colour, asked) if reusable else _deploy(view, colour, wanted, asked)
+
+
+def _pinned(view: View, identity: str, reinstate: str) -> Plan:
+    """Exactly this release, as it was recorded: it is live, it stands warm, or it can't be had."""
+    release = view.state.releases.get(identity)
+    colour = _slot_holding(view, identity)
+    if release is None or colour is None or view.state.slots[colour].status != "ready":
+        return Plan("refuse", _not_warm(view, identity), source=view.edge)
+    if view.edge == view.state.live == Pointer(colour=colour, identity=identity):
+        return _stay(view, f"{identity} is live")
+    refusal = _refusal(view, identity, identity, reinstate)
+    if refusal:
+        return Plan("refuse", refusal, source=view.edge)
+    return _switch(view, colour, _wanted(release))
+
+
+def _wanted(release: Release) -> Wanted:
+    return Wanted(version=release.version, fingerprint=release.fingerprint)
 
 
 def pointer_token(identity: str, serial: int) -> str:
@@ -120,7 +142,7 @@ def _dark_colour(view: View, wanted: Release, asked: Wanted) -> Colour:
     if before:
         return before.colour
     last = view.state.live
-    return _slot_holding(view, wanted) or (other(last.colour) if last else "blue")
+    return _slot_holding(view, wanted.identity) or (other(last.colour) if last else "blue")
 
 
 def _answered(view: View, asked: Wanted) -> Pointer | None:
@@ -135,10 +157,9 @@ def _answered(view: View, asked: Wanted) -> Pointer | None:
     return live if known and view.state.asked == asked else None
 
 
-def _slot_holding(view: View, wanted: Release) -> Colour | None:
-    return next(
-        (c for c in COLOURS if c in view.state.slots and _same(view.state.slots[c], wanted)), None
-    )
+def _slot_holding(view: View, identity: str) -> Colour | None:
+    slots = view.state.slots
+    return next((c for c in COLOURS if c in slots and slots[c].identity == identity), None)
 
 
 def _same(slot: Slot, wanted: Release) -> bool:
@@ -172,7 +193,8 @@ def _version(view: View, pointer: Pointer) -> str:
     return view.state.releases[pointer.identity].version
 
 
-def _refusal(view: View, colour: Colour, wanted: Release, asked: Wanted, reinstate: str) -> str:
+def _refusal(view: View, target: str, name: str, reinstate: str) -> str:
+    """Why `target` may not serve now, or an empty string. `name` is what asks for it."""
     hold = view.state.hold
     if hold:
         why = f": {hold.why}" if hold.why else ""
@@ -180,17 +202,26 @@ def _refusal(view: View, colour: Colour, wanted: Release, asked: Wanted, reinsta
             f"deploys are locked by {hold.who} since {hold.since}{why}. "
             "When that is over: `ytops unlock`."
         )
-    target = wanted.identity
-    if _reusable(view, colour, wanted, asked):
-        target = view.state.slots[colour].identity
     withdrawn = view.state.withdrawn.get(target)
-    if withdrawn is None or reinstate == pointer_token(target, withdrawn.serial):
+    if withdrawn is None:
         return ""
     token = pointer_token(target, withdrawn.serial)
+    if token in reinstate.split(","):
+        return ""
     return (
         f"{target} was withdrawn at {withdrawn.at} ({withdrawn.why}) and does not come back by "
-        f"itself. To bring it back on purpose: `ytops up {wanted.version}`, or "
+        f"itself. To bring it back on purpose: `ytops up {name}`, or "
         f"`pulumi config set reinstate '{token}'` and `pulumi up`."
+    )
+
+
+def _not_warm(view: View, identity: str) -> str:
+    holds = [f"{c} holds {slot.identity}" for c, slot in sorted(view.state.slots.items())]
+    version = identity.partition("+")[0]
+    return (
+        f"{identity} does not stand ready: {', '.join(holds) or 'no slot holds a release'}. An "
+        "identity asks for that recorded release only; to deploy its version as it is configured "
+        f"today: `ytops up {version}`."
     )
 
 
@@ -222,11 +253,21 @@ def _stay(view: View, reason: str) -> Plan:
         reason=reason,
         source=view.edge,
         target=view.edge,
-        serial=view.state.serial,
-        asked=view.state.asked,
+        serial=view.state.confirmed,
+        asked=view.state.asked or _live_as_wanted(view),
         slots=_kept(view, None),
         draining=_draining(view, {s.release.identity for s in _kept(view, None)}),
     )
+
+
+def _live_as_wanted(view: View) -> Wanted | None:
+    """For a host that does not know what was asked for, as after somebody moved the edge."""
+    return _wanted(view.state.releases[view.edge.identity]) if view.edge else None
+
+
+def _on_purpose(view: View, identity: str) -> str:
+    gone = view.state.withdrawn.get(identity)
+    return f"; withdrawn at {gone.at} ({gone.why}), it is brought back on purpose" if gone else ""
 
 
 def _switch(view: View, colour: Colour, asked: Wanted) -> Plan:
@@ -237,7 +278,8 @@ def _switch(view: View, colour: Colour, asked: Wanted) -> Plan:
     slots = _kept(view, None)
     return Plan(
         action="switch",
-        reason=f"{slot.identity} is warm in {colour}: only traffic moves",
+        reason=f"{slot.identity} is warm in {colour}: only traffic moves"
+        + _on_purpose(view, slot.identity),
         source=view.edge,
         target=target,
         serial=view.state.serial + 1,
@@ -258,7 +300,7 @@ def _deploy(view: View, colour: Colour, wanted: Release, asked: Wanted) -> Plan:
     live = f" beside {view.edge.identity}" if view.edge else ", the first release"
     return Plan(
         action="deploy",
-        reason=f"{wanted.identity} goes into {colour}{live}",
+        reason=f"{wanted.identity} goes into {colour}{live}" + _on_purpose(view, wanted.identity),
         source=view.edge,
         target=Pointer(colour=colour, identity=wanted.identity),
         serial=view.state.serial + 1,
@@ -283,7 +325,7 @@ def _kept(view: View, without: Colour | None) -> tuple[DeclaredSlot, ...]:
 
 
 def _draining(view: View, declared: set[str]) -> tuple[Release, ...]:
-    """Releases whose slot was given away while their workers still run jobs."""
+    """Releases whose slot was given away while their workers still run jobs, or may."""
     return tuple(
         view.state.releases[identity]
         for identity in sorted(view.busy - declared)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from rollout.settings import REDIS_USER, Redis
+
+OPERATOR = "ops"
+
+
+def maxmemory(settings: Redis) -> str:
+    """The rest is for the rewrite of the append-only file."""
+    return f"{settings.memory * 3 // 4}mb"
 
 
 def redis_conf(settings: Redis, folder: str) -> str:
     """redis.conf: append-only (manual 7.1), and never evicting: the broker's queue lives here."""
-    limit = settings.memory * 3 // 4  # the rest is for the rewrite of the append-only file
     lines = (
         "# Written by `pulumi up`.",
         "dir /data",
         "appendonly yes",
         "appendfsync everysec",
-        f"maxmemory {limit}mb",
+        f"maxmemory {maxmemory(settings)}",
         "maxmemory-policy noeviction",
         f"aclfile {folder}/users.acl",
         "protected-mode no",
@@ -22,10 +30,13 @@ def redis_conf(settings: Redis, folder: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def users_acl(settings: Redis) -> str:
-    """The unnamed user may only ask whether the server lives; the application's does the work."""
+def users_acl(settings: Redis, operator_password: str) -> str:
+    """The unnamed user may only ask whether the server lives; the application's does the work; the
+    operator sets the server's limits, and sees no data."""
+    operator = hashlib.sha256(operator_password.encode()).hexdigest()
     return (
         "user default on nopass -@all +ping\n"
         f"user {REDIS_USER} on >{settings.password} ~* &* +@all -@dangerous "
         "+info +keys +flushdb +client|list +config|get\n"
+        f"user {OPERATOR} on #{operator} -@all +ping +config|get +config|set\n"
     )

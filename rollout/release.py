@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rollout.fingerprint import fingerprint
+from rollout.fingerprint import fingerprint, secret_hashes
 from rollout.settings import BROKER_DATABASE, CACHE_DATABASE, REDIS_USER, Settings
 from rollout.state import Limits, Release
 
@@ -23,14 +23,14 @@ class ImageIdentity:
 
 def image_tag(settings: Settings) -> str:
     """`ytempire/backend:1.2.0` (manual 7.1)."""
-    return f"{settings.backend.image}:{settings.deployment.version}"
+    return f"{settings.backend.image}:{settings.deployment.bare_version}"
 
 
 def wanted_release(settings: Settings, image: ImageIdentity) -> Release:
     """The configured version under today's configuration, with its fingerprint."""
     backend = settings.backend
     release = Release(
-        version=settings.deployment.version,
+        version=settings.deployment.bare_version,
         fingerprint="",
         image=image.image,
         tag=image_tag(settings),
@@ -54,7 +54,11 @@ def wanted_release(settings: Settings, image: ImageIdentity) -> Release:
         media_path=backend.media_path,
     )
     key = settings.deployment.fingerprint_key
-    return release.model_copy(update={"fingerprint": fingerprint(release, settings.secrets, key)})
+    marks = {
+        "fingerprint": fingerprint(release, settings.secrets, key),
+        "secrets": secret_hashes(settings.datastore_passwords, key),
+    }
+    return release.model_copy(update=marks)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

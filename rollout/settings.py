@@ -7,6 +7,8 @@ reads configuration.
 from __future__ import annotations
 
 import difflib
+import hashlib
+import hmac
 import ipaddress
 import json
 import re
@@ -67,8 +69,11 @@ def _network(value: str) -> str:
 
 
 def _version(value: str) -> str:
-    if value and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
-        raise ValueError("a version as in an image tag, such as 1.2.0")
+    if value and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(\+[0-9a-f]{12})?", value):
+        raise ValueError(
+            "a version as in an image tag, such as 1.2.0, or a recorded release, such as "
+            "1.2.0+5afe96dbfacc"
+        )
     if value == "latest":
         raise ValueError("an exact version (latest is none)")
     return value
@@ -119,6 +124,12 @@ def _proxy(value: str) -> str:
     return value
 
 
+def _word(value: str) -> str:
+    if not re.fullmatch(r"\S+", value):
+        raise ValueError("a value without blanks")
+    return value
+
+
 def _filled(value: str) -> str:
     if not value:
         raise ValueError("a value (it is empty)")
@@ -129,6 +140,7 @@ Image = Annotated[str, AfterValidator(_pinned)]
 Subnet = Annotated[str, AfterValidator(_network)]
 Path = Annotated[str, AfterValidator(_path)]
 Filled = Annotated[str, AfterValidator(_filled)]
+Word = Annotated[str, AfterValidator(_word)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -209,7 +221,7 @@ class Redis(Group):
     """Redis 7: broker and cache, in two logical databases."""
 
     image: Image = Field(alias="redisImage")
-    password: Filled = Field(alias="redisPassword", repr=False)
+    password: Word = Field(alias="redisPassword", repr=False)
     memory: Megabytes = Field(alias="redisMemory")
 
 
@@ -246,7 +258,7 @@ class Networks(Group):
 class Watching(Group):
     """Limits of the switch's watch (manual 7.2)."""
 
-    seconds: Natural = Field(alias="watchSeconds")
+    seconds: Count = Field(alias="watchSeconds")
     error_percent: Annotated[float, Field(ge=0, le=100)] = Field(alias="watchErrorPercent")
     p95_ms: Count = Field(alias="watchP95Ms")
     min_requests: Count = Field(alias="watchMinRequests")
@@ -276,6 +288,15 @@ class Deployment(Group):
     docker_host: Annotated[str, AfterValidator(_docker_host)] = Field(alias="dockerHost")
     fingerprint_key: Filled = Field(alias="fingerprintKey", repr=False)
 
+    @property
+    def bare_version(self) -> str:
+        return self.version.partition("+")[0]
+
+    @property
+    def pinned(self) -> str:
+        """The recorded release that `version` names by its identity; empty for a bare version."""
+        return self.version if "+" in self.version else ""
+
 
 class Settings(BaseModel):
     """All of it."""
@@ -293,11 +314,24 @@ class Settings(BaseModel):
     operations: Operations
 
     @property
-    def secrets(self) -> dict[str, str]:
-        """The secrets that a release's environment may refer to, by reference name."""
+    def datastore_passwords(self) -> dict[str, str]:
+        """Those that every release shares, by key."""
         return {
             "postgresPassword": self.postgres.password,
             "redisPassword": self.redis.password,
+        }
+
+    @property
+    def redis_operator_password(self) -> str:
+        """Of no use to the application: it can't be told from what a container is given."""
+        key = self.deployment.fingerprint_key.encode()
+        return hmac.new(key, b"redis operator", hashlib.sha256).hexdigest()
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The secrets that a release's environment may refer to, by reference name."""
+        return {
+            **self.datastore_passwords,
             **{f"backendSecrets.{k}": v for k, v in self.backend.secrets.items()},
         }
 

@@ -81,6 +81,8 @@ class Release(Record):
     beat_limits: Limits
     user: str
     media_path: str
+    secrets: dict[str, str] = Field(default_factory=dict)
+    """Keyed hashes of the datastores' passwords, to tell whether it was started with others."""
 
     @property
     def identity(self) -> str:
@@ -146,10 +148,12 @@ class Event(Record):
 
 
 class HostState(Record):
-    """The whole file. `serial` counts confirmed switches and fences: a switch names the next."""
+    """The whole file. `serial` is the highest number that a switch has used up, and fences: the
+    next switch names the next. `confirmed` is the number of the last one that held."""
 
     schema_version: Literal[1] = 1
     serial: int = 0
+    confirmed: int = 0
     claim: int = 0
     live: Pointer | None = None
     asked: Wanted | None = None
@@ -161,15 +165,18 @@ class HostState(Record):
     markers: dict[str, str] = Field(default_factory=dict)
     last: Event | None = None
     """The last deploy, rollback or revert."""
+    last_switch: Event | None = None
+    """The last deploy or rollback that was confirmed."""
 
 
 class WorkerState(Record):
-    """What the agent last heard from one worker. `busy`: jobs active or reserved there."""
+    """What the agent last heard from one worker. `busy`: jobs active, reserved or scheduled there,
+    None while it does not say."""
 
     node: str
     identity: str
     queues: tuple[str, ...]
-    busy: int
+    busy: int | None
 
 
 class Workers(Record):

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rollout.names import Colour
+from rollout.names import Colour, Names
 from rollout.state import Pointer, Record, Release, Wanted
 
+# The variables of every step: its parameters, the stack's name, and two secrets, the webhook and
+# (of steps that show containers' logs) a JSON list of what may not be shown.
 PARAMETERS = "STEP"
+STACK = "STACK"
+WEBHOOK = "WEBHOOK"
+REDACT = "REDACT"
 
 
 class Gate(Record):
@@ -48,6 +53,8 @@ class Backup(Record):
     user: str
     colour: Colour
     key: str
+    stale: str = ""
+    """An earlier dump for this key, too old by now. Naming it makes the engine run the step."""
 
 
 class Image(Record):
@@ -78,11 +85,23 @@ class Migrate(Record):
     key: str
 
 
+class Awake(Record):
+    """Start those of the kept slots' containers that stand still. `app` is the live one, or empty;
+    `waits`: until it is healthy, because no traffic moves in this run."""
+
+    app: str
+    containers: tuple[str, ...]
+    waits: bool
+    timeout: int
+
+
 class Healthy(Record):
-    """Wait until Docker calls the container healthy; on failure show its last lines and stop it."""
+    """Wait until Docker calls the container healthy; on failure show its last lines, and stop it
+    when `stops` says so and no traffic goes there."""
 
     container: str
     timeout: int
+    stops: bool = True
 
 
 class WorkersAnswer(Record):
@@ -125,13 +144,30 @@ class Services(Record):
     user: str
 
 
+def services_of(
+    release: Release, colour: Colour, names: Names, database: str, user: str
+) -> Services:
+    """Those that a release in this slot stands on."""
+    return Services(
+        nginx=names.edge,
+        app=names.app(colour),
+        postgres=names.postgres,
+        redis=names.redis,
+        celery=tuple(names.workers(release.identity, release.worker_replicas)),
+        database=database,
+        user=user,
+    )
+
+
 class Switch(Record):
-    """Move web, consumption and beat together; verify; watch; confirm or move all back."""
+    """Move web, consumption and beat together; verify; watch; confirm or move all back. `claim`:
+    the occupancy of the target's slot."""
 
     switch: str
     serial: int
     source: Pointer | None
     target: Pointer
+    claim: int
     kind: Literal["deploy", "rollback"]
     asked: Wanted
     watch: Watch
@@ -149,24 +185,25 @@ class Cache(Record):
 
 
 class Notify(Record):
-    """Tell the webhook. Secret: WEBHOOK (empty: nobody is told)."""
+    """Tell the webhook of switch `serial`, in the words of the host that made it. Secret: WEBHOOK
+    (empty: nobody is told)."""
 
     stack: str
-    source: str
-    target: str
-    kind: str
+    switch: str
     serial: int
 
 
 class Files(Record):
     """Write files into a volume through a one-shot container of `image`. Secret: FILES, a JSON
-    object of name to text."""
+    object of name to text. `server` takes them afterwards, when it runs; Redis' new `maxmemory`
+    is set there by its operator (secrets: REDISCLI_USER, REDISCLI_AUTH)."""
 
     image: str
     volume: str
     user: str
-    reload: str = ""
-    """A container to send SIGHUP to afterwards, when it runs."""
+    server: str
+    kind: Literal["postgres", "redis"]
+    maxmemory: str = ""
 
 
 class EdgeFiles(Record):

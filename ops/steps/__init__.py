@@ -2,22 +2,21 @@
 
 A step's parameters are JSON in the variable STEP, its secrets variables of their own. It says a few
 facts on stdout; a failure is one message on stderr and exit code 1; a signal stops it in order,
-exit code 130.
+exit code 130. Nothing runs after either: the step itself tells the webhook.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 from ops.docker import Say
 from ops.errors import OpsError
-from ops.steps._signals import Stopped, listening
+from ops.steps._signals import Stopped, end_with_parent, listening
 from ops.steps._voice import Voice
 from rollout import steps
 from rollout.state import Record
@@ -31,6 +30,7 @@ STEPS: dict[str, type[Record]] = {
     "image": steps.Image,
     "migrate": steps.Migrate,
     "healthy": steps.Healthy,
+    "awake": steps.Awake,
     "workers-answer": steps.WorkersAnswer,
     "verify": steps.Verify,
     "switch": steps.Switch,
@@ -55,14 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     voice = Voice()
     try:
         with listening():
+            if arguments is None:  # the program itself, not a call from another
+                end_with_parent()
             _run(name, voice)
     except Stopped as stopped:
-        voice.fail(f"{name} was stopped by {stopped}. {stopped.outcome or _AGAIN}")
-        return STOPPED_CODE
+        message = f"{name} was stopped by {stopped}. {stopped.outcome or _AGAIN}"
+        return _ended(name, voice, message, "stopped")
     except OpsError as error:
-        return _failed(name, voice, str(error))
+        return _ended(name, voice, str(error), "failed")
     except Exception as error:
-        return _failed(name, voice, _unexpected(name, error))
+        return _ended(name, voice, _unexpected(name, error), "failed")
     return 0
 
 
@@ -71,7 +73,6 @@ _AGAIN = "Next: `ytops up`, which goes on from here."
 
 def _run(name: str, voice: Voice) -> None:
     parameters = _parameters(STEPS[name])
-    voice.keep_secret(getattr(parameters, "variables", ()))
     step = cast(_Step, import_module(f"ops.steps.{name.replace('-', '_')}"))
     step.run(parameters, voice.say)
 
@@ -80,7 +81,7 @@ def _parameters(model: type[Record]) -> Record:
     from pydantic import ValidationError
 
     try:
-        return model.model_validate_json(_text())
+        return model.model_validate_json(os.environ.get(steps.PARAMETERS, ""))
     except ValidationError as error:
         mistakes = "; ".join(
             f"{'.'.join(str(key) for key in mistake['loc']) or steps.PARAMETERS}: {mistake['msg']}"
@@ -91,25 +92,15 @@ def _parameters(model: type[Record]) -> Record:
         ) from None
 
 
-def _failed(name: str, voice: Voice, message: str) -> int:
-    """Nothing runs after a failed resource: whoever failed tells the webhook."""
+def _ended(name: str, voice: Voice, message: str, how: Literal["failed", "stopped"]) -> int:
     voice.fail(message)
-    url = os.environ.get("WEBHOOK", "")
+    url = os.environ.get(steps.WEBHOOK, "")
     if url:
         from ops import notify
 
-        notify.failed(url, _stack(), name, voice.clean(message), voice.say)
-    return 1
-
-
-def _stack() -> str:
-    """The stack, by its name in any container of ours that the step was given."""
-    found = re.search(r'"ytempire-([^"]+)-(?:switch|postgres|redis|nginx)"', _text())
-    return found[1] if found else ""
-
-
-def _text() -> str:
-    return os.environ.get(steps.PARAMETERS, "")
+        stack = os.environ.get(steps.STACK, "")
+        notify.ended(url, stack, name, voice.clean(message), how, voice.say)
+    return STOPPED_CODE if how == "stopped" else 1
 
 
 def _unexpected(name: str, error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ops.agent import Session
 from ops.docker import Docker, Say
-from rollout.names import Colour
+from rollout.names import Colour, marker
 
 
 class Marker:
@@ -14,7 +14,7 @@ class Marker:
         self, docker: Docker, switch: str, colour: Colour, step: str, key: str, say: Say
     ) -> None:
         self._docker, self._switch, self._say = docker, switch, say
-        self.name = f"{colour}-{step}#{key}"
+        self.name = marker(colour, step, key)
 
     def note(self) -> str | None:
         """What was noted when the step was done, None when it was not."""

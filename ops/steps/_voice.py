@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import suppress
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote
 
-SECRETS = ("PGPASSWORD", "REDISCLI_AUTH", "WEBHOOK", "APP_PASSWORD", "REPLICATION_PASSWORD")
+from rollout.steps import REDACT, WEBHOOK
+
+# Variables that hold one secret each; REDACT holds all of the settings' secrets.
+SECRETS = ("PGPASSWORD", "REDISCLI_AUTH", "APP_PASSWORD", "REPLICATION_PASSWORD", WEBHOOK)
 HIDDEN = "***"
 
-_SECRET_NAME = re.compile(r"PASSW|SECRET|TOKEN|_KEY$|AUTH$|CREDENTIAL|WEBHOOK", re.I)
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@")
 _SHORTEST = 4  # anything shorter is found in ordinary words
+_SHORTEST_LINE = 12  # of a secret of several lines, which a log shows one by one
 
 
 class Voice:
-    """A step's two outputs. Values of secret variables are blotted out, wherever they come from."""
+    """A step's two outputs. Secret values are blotted out, wherever they come from."""
 
     def __init__(self) -> None:
-        self._secrets: tuple[str, ...] = ()
+        found = {form for value in _values() for form in _forms(value)}
+        self._secrets = sorted(found, key=len, reverse=True)
         self._turn = threading.Lock()
-        self.keep_secret(SECRETS)
-
-    def keep_secret(self, variables: Iterable[str]) -> None:
-        """Hide what is secret in these variables of the environment, by their names and values."""
-        values = {secret for name in variables for secret in _secrets(name, os.environ.get(name))}
-        long_enough = {value for value in values if len(value) >= _SHORTEST}
-        self._secrets = tuple(sorted({*self._secrets, *long_enough}, key=len, reverse=True))
 
     def clean(self, text: str) -> str:
         for secret in self._secrets:
@@ -46,14 +44,15 @@ class Voice:
             print(self.clean(message), file=sys.stderr, flush=True)
 
 
-def _secrets(name: str, value: str | None) -> set[str]:
-    """The whole value where the name says so; the password of a URL, as written and as meant."""
-    if not value:
-        return set()
-    if _SECRET_NAME.search(name):
-        return {value}
-    try:
-        password = urlsplit(value).password or ""
-    except ValueError:
-        return set()
-    return {password, unquote(password)}
+def _values() -> Iterator[str]:
+    yield from (os.environ.get(name, "") for name in SECRETS)
+    with suppress(ValueError):
+        yield from (str(value) for value in json.loads(os.environ.get(REDACT) or "[]"))
+
+
+def _forms(value: str) -> Iterator[str]:
+    """As it is, in a URL, in JSON, in Python's words; and its lines."""
+    if len(value) >= _SHORTEST:
+        yield from (value, quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1])
+    if "\n" in value:
+        yield from (line for line in value.splitlines() if len(line) >= _SHORTEST_LINE)

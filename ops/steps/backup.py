@@ -14,6 +14,7 @@ from ops.steps._boot import last_lines
 from ops.steps._marker import Marker
 from ops.steps._one_shot import OneShot, Outcome
 from ops.steps._volume import NOT_OURS, give
+from rollout import dumps
 from rollout.names import PART_LABEL, STACK_LABEL
 from rollout.steps import Backup
 
@@ -102,13 +103,23 @@ def run(parameters: Backup, say: Say) -> None:
     docker = Docker()
     marker = Marker(docker, parameters.switch, parameters.colour, "backup", parameters.key, say)
     done = marker.note()
-    if done is not None:
+    if done is not None and _still_good(docker, parameters, done, say):
         say(f"already backed up for {parameters.key} ({done})")
         return
+    if done is not None:
+        say(f"the dump of an earlier run is too old ({done}): another one")
     begun = time.monotonic()
     dump = _dump(docker, parameters, _live(docker, parameters), say)
     _report(dump, elapsed(begun), say)
     marker.set(dump.note)
+
+
+def _still_good(docker: Docker, parameters: Backup, note: str, say: Say) -> bool:
+    """What was migrated already needs no second dump: it would hold the new schema."""
+    if dumps.is_fresh(note, datetime.now(UTC)):
+        return True
+    colour, key = parameters.colour, parameters.key
+    return Marker(docker, parameters.switch, colour, "migrate", key, say).note() is not None
 
 
 def _live(docker: Docker, parameters: Backup) -> str:
@@ -120,7 +131,7 @@ def _live(docker: Docker, parameters: Backup) -> str:
 
 def _dump(docker: Docker, parameters: Backup, live: str, say: Say) -> Dump:
     stack = _require_postgres(docker, parameters)
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{parameters.key.split('#', 1)[0]}.dump"
+    name = dumps.name(datetime.now(UTC), parameters.key.split("#", 1)[0])
     shot = _container(parameters, name, stack, live)
     outcome, facts = _run(docker, shot, say)
     if outcome.code == NOT_OURS:

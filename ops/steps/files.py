@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ops.docker import Answer, Docker, Say
 from ops.errors import StepFailed
+from ops.steps import _server
 from ops.steps._files import archive, wanted_files
 from ops.steps._volume import NOT_OURS, TARGET, give
 from rollout.steps import Files
@@ -41,7 +42,7 @@ def run(parameters: Files, say: Say) -> None:
             f"Next: `docker volume inspect {parameters.volume}`, then `pulumi up`"
         )
     say(f"{len(files)} files in {parameters.volume}")
-    _reload(docker, parameters.reload, say)
+    _reread(docker, parameters, say)
 
 
 def _write(docker: Docker, parameters: Files, tar: bytes) -> Answer:
@@ -55,10 +56,11 @@ def _write(docker: Docker, parameters: Files, tar: bytes) -> Answer:
     )  # fmt: skip
 
 
-def _reload(docker: Docker, container: str, say: Say) -> None:
-    if not container:
+def _reread(docker: Docker, parameters: Files, say: Say) -> None:
+    found = docker.inspect(parameters.server)
+    if not found or not found.running:
         return
-    found = docker.inspect(container)
-    if found and found.running:
-        docker.kill(container, "HUP")
-        say(f"{container} reads them again")
+    if parameters.kind == "postgres":
+        _server.postgres(docker, parameters.server, say)
+    else:
+        _server.redis(docker, parameters.server, parameters.maxmemory, say)

@@ -14,6 +14,7 @@ DIGEST_SHOWN = 19  # sha256: and 12 digits
 def run(parameters: Image, say: Say) -> None:
     docker = Docker()
     if _matches(docker, parameters):
+        _name(docker, parameters)
         say(f"{parameters.tag} is there ({parameters.digest[:DIGEST_SHOWN]})")
         return
     begun = time.monotonic()
@@ -24,7 +25,15 @@ def run(parameters: Image, say: Say) -> None:
         raise _missing(docker, parameters, lines[-1] if lines else "docker pull failed")
     if not _matches(docker, parameters):
         raise _missing(docker, parameters, f"what was pulled is not {parameters.digest}")
+    _name(docker, parameters)
     say(f"{parameters.tag} pulled in {elapsed(begun)} ({parameters.digest[:DIGEST_SHOWN]})")
+
+
+def _name(docker: Docker, wanted: Image) -> None:
+    """A pull by digest sets no tag, and later runs look the tag up: with it here, they need no
+    registry."""
+    if docker.image(wanted.tag) is None:
+        docker.call("tag", wanted.image, wanted.tag)
 
 
 def _matches(docker: Docker, wanted: Image) -> bool:

@@ -34,9 +34,10 @@ def run(parameters: Switch, say: Say) -> None:
         say(f"switch {parameters.serial} is done already: {_where(parameters.target)} serves")
         _sign(answer, say)
         return
+    pending = answer["state"]["pending"]
     _wake(docker, parameters, say)
     try:
-        _Attempt(docker, parameters, say).go()
+        _Attempt(docker, parameters, say, pending["token"] if pending else "").go()
     except Stopped as stopped:
         stopped.outcome = _outcome(docker, parameters, "")
         raise
@@ -48,10 +49,11 @@ def run(parameters: Switch, say: Say) -> None:
 
 
 class _Attempt:
-    """One switch, from begin to confirm or abort."""
+    """One switch, from begin to confirm or abort. `fences`: the pending one that it overtakes."""
 
-    def __init__(self, docker: Docker, parameters: Switch, say: Say) -> None:
+    def __init__(self, docker: Docker, parameters: Switch, say: Say, fences: str) -> None:
         self._docker, self._parameters, self._say = docker, parameters, say
+        self._fences = fences
         self._begun = time.monotonic()
 
     def go(self) -> None:
@@ -76,9 +78,10 @@ class _Attempt:
 
     def _begin(self, session: Session) -> Result:
         wanted = self._parameters.model_dump(
-            mode="json", include={"serial", "target", "source", "asked", "kind"}
+            mode="json", include={"serial", "target", "claim", "source", "asked", "kind"}
         )
-        return session.begin(**wanted, who=who(), why=os.environ.get("YTOPS_WHY", ""))
+        why = os.environ.get("YTOPS_WHY", "")
+        return session.begin(**wanted, who=who(), why=why, fences=self._fences)
 
     def _check(self, session: Session) -> None:
         checks = verify.check(self._parameters.services, session)
@@ -159,7 +162,7 @@ def _is_confirmed(parameters: Switch, answer: Result) -> bool:
     target = parameters.target.model_dump()
     return (
         state["pending"] is None
-        and state["serial"] == parameters.serial
+        and state["confirmed"] == parameters.serial
         and state["live"] == target == answer["edge"]
     )
 
@@ -171,7 +174,7 @@ def _reason(error: OpsError) -> str:
 
 def _sign(answer: Result, say: Say) -> None:
     """The host's own words about its last switch; the stack output `lastDeploy` is read off it."""
-    last = answer["state"].get("last")
+    last = answer["state"].get("last_switch")
     if last:
         say(f"{last['kind']} {last['serial']} to {last['target']} by {last['who']} at {last['at']}")
 

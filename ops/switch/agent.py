@@ -114,6 +114,8 @@ class Agent:
             serials.append(state.pending.serial)
         note = "state.json was unusable: recovered from the one before, traffic as the edge has it"
         live = active.pointer if active else state.live
+        held = state.pending and state.pending.target == live
+        confirmed = state.pending.serial if state.pending and held else state.confirmed
         event = Event(
             at=self._clock.utc(),
             kind="revert",
@@ -123,7 +125,9 @@ class Agent:
             who="switch agent",
             note=note,
         )
-        self._store.update(live=live, pending=None, serial=max(serials), last=event)
+        self._store.update(
+            live=live, pending=None, serial=max(serials), confirmed=confirmed, last=event
+        )
         self._store.record(event)
 
     def _restore_edge(self) -> None:
@@ -167,13 +171,23 @@ class Agent:
     def _claim(self, ask: Claim, caller: Caller) -> dict[str, Any]:
         self._switch.refuse_if_broken()
         self._switch.refuse_if_held()
-        self._switch.undo(f"overtaken by {ask.who}'s claim for {ask.release.identity}")
-        self._drain(ask, caller)
-        with self._switch.lock:
-            self._switch.refuse_if_held()
-            edge, working = self._switch.edge_pointer(), self._workers.working()
-            self._save(slots.claim(self._store.state, ask, edge, working))
+        if self._overtake(ask):
+            self._drain(ask, caller)
+            with self._switch.lock:
+                self._switch.refuse_if_held()
+                edge, working = self._switch.edge_pointer(), self._workers.working()
+                self._save(slots.claim(self._store.state, ask, edge, working))
         return {"claim": ask.claim}
+
+    def _overtake(self, ask: Claim) -> bool:
+        """Undo a pending switch for a claim that fits; nothing for one that is refused or was made
+        before. Returns whether there is something to claim."""
+        with self._switch.lock:
+            state, edge = self._switch.foreseen()
+            if slots.claim(state, ask, edge, None) is state:
+                return False
+            self._switch.undo(f"overtaken by {ask.who}'s claim for {ask.release.identity}")
+            return True
 
     def _drain(self, ask: Claim, caller: Caller) -> None:
         """The slot's app goes away next: nginx's old processes may still wait for its answers."""

@@ -16,6 +16,7 @@ from celery.app.control import DuplicateNodenameWarning
 
 CONNECT_SECONDS = 2.0
 SOCKET_SECONDS = 5.0
+JOBS = ("active", "reserved", "scheduled")
 
 
 class BrokerDown(Exception):
@@ -27,7 +28,7 @@ class Control(Protocol):
 
     def queues(self, nodes: Sequence[str] | None, timeout: float) -> dict[str, set[str]]: ...
 
-    def jobs(self, nodes: Sequence[str], timeout: float) -> dict[str, int]: ...
+    def jobs(self, nodes: Sequence[str], timeout: float) -> dict[str, int | None]: ...
 
     def add(self, node: str, queue: str) -> None: ...
 
@@ -55,13 +56,16 @@ class CeleryControl:
         answers = self._ask("active_queues", nodes, timeout)
         return {node: {queue["name"] for queue in found} for node, found in answers.items()}
 
-    def jobs(self, nodes: Sequence[str], timeout: float) -> dict[str, int]:
-        """Taken from the broker and not done: running, waiting for a process, or for their time."""
-        total = dict.fromkeys(nodes, 0)
-        for command in ("active", "reserved", "scheduled"):
-            for node, found in self._ask(command, nodes, timeout).items():
-                total[node] = total.get(node, 0) + len(found)
-        return total
+    def jobs(self, nodes: Sequence[str], timeout: float) -> dict[str, int | None]:
+        """Taken from the broker and not done: running, waiting for a process, or for their time.
+        None for a worker that did not answer all three questions."""
+        answers = [self._ask(command, nodes, timeout) for command in JOBS]
+        return {
+            node: sum(len(answer[node]) for answer in answers)
+            if all(node in answer for answer in answers)
+            else None
+            for node in nodes
+        }
 
     def add(self, node: str, queue: str) -> None:
         self._try(lambda: self._app.control.add_consumer(queue, destination=[node], reply=False))

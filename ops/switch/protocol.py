@@ -64,15 +64,21 @@ class Ping(Record):
 
 
 class Begin(Record):
-    """Move traffic, workers and beat to `target`; to be confirmed on the same connection."""
+    """Move traffic, workers and beat to `target`; to be confirmed on the same connection.
+
+    `claim`: the occupancy of its slot that was checked. `fences`: the token of the pending switch
+    that the caller saw and means to overtake, "" when it saw none.
+    """
 
     serial: int
     target: Pointer
+    claim: int
     asked: Wanted
     kind: Literal["deploy", "rollback"]
     who: str
     source: Pointer | None
     why: str = ""
+    fences: str = ""
 
 
 class Watch(Record):

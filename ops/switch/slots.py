@@ -5,15 +5,22 @@ from __future__ import annotations
 import re
 
 from ops.errors import SwitchRefused
+from ops.switch.outcome import place
 from ops.switch.protocol import Claim, Ready
 from rollout.names import other
 from rollout.state import HostState, Pointer, Slot
 
+# A release in no slot may still have workers that drain, and be declared for as long.
+RELEASES_KEPT = 10
+
 _MARKER = re.compile(r"(?P<colour>blue|green)-[^#]+#(?P<identity>[^#]+)#(?P<claim>\d+)")
 
 
-def claim(state: HostState, ask: Claim, edge: Pointer | None, working: set[str]) -> HostState:
-    """`ask.release` takes the idle slot. `working`: identities whose workers still answer."""
+def claim(
+    state: HostState, ask: Claim, edge: Pointer | None, working: set[str] | None
+) -> HostState:
+    """`ask.release` takes the idle slot. `working`: identities whose workers still answer, None
+    while that is unknown."""
     _check_live(ask.live, edge)
     if edge and ask.colour == edge.colour:
         raise SwitchRefused(
@@ -29,7 +36,8 @@ def claim(state: HostState, ask: Claim, edge: Pointer | None, working: set[str])
             "was planned; run it again"
         )
     slot = Slot(identity=ask.release.identity, claim=ask.claim)
-    releases = {**state.releases, ask.release.identity: ask.release}
+    others = {key: value for key, value in state.releases.items() if key != ask.release.identity}
+    releases = {**others, ask.release.identity: ask.release}  # the newest is the last
     return prune(
         state.model_copy(
             update={
@@ -53,9 +61,9 @@ def ready(state: HostState, ask: Ready) -> HostState:
     return _with_slot(state, ask, slot)
 
 
-def prune(state: HostState, working: set[str]) -> HostState:
-    """Forget releases in no slot whose workers are gone, and the markers of ended claims."""
-    kept = {slot.identity for slot in state.slots.values()} | working
+def prune(state: HostState, working: set[str] | None) -> HostState:
+    """Forget old releases in no slot whose workers are gone, and the markers of ended claims."""
+    kept = _kept(state, working)
     current: set[tuple[str, str, int]] = {
         (colour, slot.identity, slot.claim) for colour, slot in state.slots.items()
     }
@@ -69,6 +77,15 @@ def prune(state: HostState, working: set[str]) -> HostState:
     )
 
 
+def _kept(state: HostState, working: set[str] | None) -> set[str]:
+    """The releases in a slot, those with workers, and the newest of the others."""
+    if working is None:
+        return set(state.releases)
+    held = {slot.identity for slot in state.slots.values()} | working
+    others = [identity for identity in state.releases if identity not in held]
+    return held | set(others[-RELEASES_KEPT:])
+
+
 def _with_slot(state: HostState, ask: Ready, slot: Slot) -> HostState:
     changed = slot.model_copy(update={"status": "ready"})
     return state.model_copy(update={"slots": {**state.slots, ask.colour: changed}})
@@ -77,7 +94,7 @@ def _with_slot(state: HostState, ask: Ready, slot: Slot) -> HostState:
 def _check_live(assumed: Pointer | None, edge: Pointer | None) -> None:
     if assumed != edge:
         raise SwitchRefused(
-            f"expected traffic on {_place(assumed)}, but the edge sends it to {_place(edge)}: "
+            f"expected traffic on {place(assumed)}, but the edge sends it to {place(edge)}: "
             "the host changed since this run was planned; run it again"
         )
 
@@ -96,7 +113,3 @@ def _is_current(key: str, current: set[tuple[str, str, int]]) -> bool:
 
 def _occupant(slot: Slot | None) -> str:
     return f"{slot.identity} (claim {slot.claim})" if slot else "nobody"
-
-
-def _place(pointer: Pointer | None) -> str:
-    return f"{pointer.colour} ({pointer.identity})" if pointer else "no release"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, Protocol
 
 from ops.errors import OpsError, SwitchRefused
+from ops.switch import outcome
 from ops.switch import watch as watching
 from ops.switch.config import Clock, SwitchConfig
 from ops.switch.probes import ProbeFailed
@@ -22,11 +23,9 @@ from ops.switch.protocol import Abort, Begin, Caller, Confirm, Watch
 from ops.switch.state_store import StateStore
 from rollout.edge import Active
 from rollout.names import Colour
-from rollout.state import Event, HostState, Pending, Pointer, Release, Withdrawal
+from rollout.state import Event, HostState, Pending, Pointer, Release
 
 log = logging.getLogger(__name__)
-
-WITHDRAWN_KEPT = 50  # longer than any stack file stays behind
 
 
 class EdgeSeam(Protocol):
@@ -120,12 +119,16 @@ class Switch:
         """Check, move, verify; leaves the switch pending."""
         with self.lock:
             self.refuse_if_broken()
-            self.undo(f"overtaken by {ask.who}'s switch to {ask.target.identity}")
-            if self._already(ask):
+            state, edge = self.foreseen()
+            if outcome.is_done(state, ask, edge):
                 caller.say(f"{ask.target.identity} is live on {ask.target.colour} already")
                 return {"already": True, "token": "", "serial": ask.serial}
             self.refuse_if_held()
-            self._check(ask, caller)
+            outcome.check(state, ask, edge)
+            if not self._abandoned():
+                outcome.check_overtakes(self._store.state.pending, ask)
+            self._ask_app(ask, caller)
+            self.undo(f"overtaken by {ask.who}'s switch to {ask.target.identity}")
             pending = self._open(ask, caller)
             try:
                 self._move(pending, caller)
@@ -172,7 +175,7 @@ class Switch:
                 return self._confirmed[ask.token]
             pending, running = self._pending(ask.token), self._must_run()
             event = self._event(running.ask.kind, pending, ask.note, ask.seconds)
-            self._store.save(_confirmed(self._store.state, pending, running.ask, event))
+            self._store.save(outcome.confirmed(self._store.state, pending, running.ask, event))
             self._store.record(event)
             self._end(pending.token, "")
             self._confirmed = {ask.token: {"serial": pending.serial}}
@@ -200,7 +203,7 @@ class Switch:
             self._try("beat", lambda: self._beat.point(source.identity if source else None))
             self._try("consumption", lambda: self._consume_again(release))
             event = self._event("revert", pending, why, 0.0)
-            self._store.save(_reverted(self._store.state, pending, event, withdraw))
+            self._store.save(outcome.reverted(self._store.state, pending, event, withdraw))
             self._store.record(event)
             self._end(pending.token, why)
 
@@ -239,27 +242,15 @@ class Switch:
         running = self._running
         return self._store.state.pending is not None and (running is None or running.caller.gone())
 
-    def _already(self, ask: Begin) -> bool:
-        state = self._store.state
-        return ask.serial == state.serial and state.live == ask.target == self.edge_pointer()
+    def foreseen(self) -> tuple[HostState, Pointer | None]:
+        """What a newcomer's request is judged by; nothing is undone for one that is refused."""
+        return outcome.foreseen(self._store.state, self.edge_pointer())
 
-    def _check(self, ask: Begin, caller: Caller) -> None:
-        """Everything that can be known before anything moves."""
-        state, edge = self._store.state, self.edge_pointer()
-        if ask.serial != state.serial + 1:
-            raise SwitchRefused(
-                f"expected switch {state.serial + 1}, got {ask.serial}: the host changed since "
-                "this run was planned; run it again"
-            )
-        if ask.source != edge:
-            raise SwitchRefused(
-                f"expected traffic on {_place(ask.source)}, but the edge sends it to "
-                f"{_place(edge)}: the host changed since this run was planned; run it again"
-            )
-        _check_target(state, ask.target, edge)
+    def _ask_app(self, ask: Begin, caller: Caller) -> None:
         caller.say(f"asking {ask.target.colour} directly")
+        release = self._store.state.releases[ask.target.identity]
         try:
-            self._probes.app(ask.target.colour, state.releases[ask.target.identity], 0)
+            self._probes.app(ask.target.colour, release, 0)
         except ProbeFailed as failure:
             raise SwitchRefused(
                 f"{ask.target.identity} is not fit to serve, traffic was not moved: {failure}"
@@ -357,7 +348,7 @@ class Switch:
         """Move back, then say so."""
         source = self._store.state.pending.source if self._store.state.pending else None
         self.undo(why, withdraw=withdraw)
-        raise SwitchRefused(f"{why}; everything was moved back to {_place(source)}")
+        raise SwitchRefused(f"{why}; everything was moved back to {outcome.place(source)}")
 
     def _try(self, what: str, step: Callable[[], object]) -> None:
         try:
@@ -411,77 +402,3 @@ class Switch:
             seconds=seconds,
             note=note,
         )
-
-
-def _confirmed(state: HostState, pending: Pending, ask: Begin, event: Event) -> HostState:
-    target = pending.target
-    slot = state.slots[target.colour].model_copy(update={"was_live": True})
-    withdrawn = {key: why for key, why in state.withdrawn.items() if key != target.identity}
-    if ask.kind == "rollback" and pending.source:
-        why = f"rolled back by {event.who}" + (f": {ask.why}" if ask.why else "")
-        withdrawn[pending.source.identity] = _withdrawal(event, why)
-    return state.model_copy(
-        update={
-            "serial": pending.serial,
-            "live": target,
-            "asked": ask.asked,
-            "slots": {**state.slots, target.colour: slot},
-            "withdrawn": _newest(withdrawn),
-            "pending": None,
-            "last": event,
-        }
-    )
-
-
-def _reverted(state: HostState, pending: Pending, event: Event, withdraw: bool) -> HostState:
-    withdrawn = dict(state.withdrawn)
-    if withdraw:
-        withdrawn[pending.target.identity] = _withdrawal(event, event.note)
-    return state.model_copy(
-        update={
-            # A withdrawal uses the number up, so that each has its own and an old permission to
-            # return does not excuse the next failure. Otherwise it is free again: a run that was
-            # planned while the dead one's switch was pending still fits.
-            "serial": pending.serial if withdraw else state.serial,
-            "live": pending.source,
-            # What was asked for is answered by what was live, not by where somebody moved the edge.
-            "asked": state.asked if state.live == pending.source else None,
-            "withdrawn": _newest(withdrawn),
-            "pending": None,
-            "last": event,
-        }
-    )
-
-
-def _withdrawal(event: Event, why: str) -> Withdrawal:
-    return Withdrawal(serial=event.serial, at=event.at, why=why)
-
-
-def _newest(withdrawn: dict[str, Withdrawal]) -> dict[str, Withdrawal]:
-    ordered = sorted(withdrawn.items(), key=lambda item: item[1].serial)
-    return dict(ordered[-WITHDRAWN_KEPT:])
-
-
-def _check_target(state: HostState, target: Pointer, edge: Pointer | None) -> None:
-    slot = state.slots.get(target.colour)
-    if slot is None or slot.identity != target.identity:
-        holds = slot.identity if slot else "nothing"
-        raise SwitchRefused(
-            f"expected {target.identity} on {target.colour}, which holds {holds}: the host "
-            "changed since this run was planned; run it again"
-        )
-    if slot.status != "ready":
-        raise SwitchRefused(
-            f"{target.colour} is still preparing {target.identity}: run `ytops up`, which "
-            "finishes it first"
-        )
-    settled = state.live == edge
-    if edge and edge.colour == target.colour and (settled or edge != target):
-        raise SwitchRefused(f"{target.colour} serves {edge.identity} already")
-    for pointer in (target, edge):
-        if pointer and pointer.identity not in state.releases:
-            raise SwitchRefused(f"{pointer.identity} is not known here: run `ytops up` again")
-
-
-def _place(pointer: Pointer | None) -> str:
-    return f"{pointer.colour} ({pointer.identity})" if pointer else "no release"

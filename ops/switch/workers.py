@@ -47,6 +47,7 @@ class WorkerPool:
         self._heard: dict[str, tuple[float, WorkerState]] = {}
         self._down = ""
         self._report = Workers(at=clock.utc())
+        self._looked = False
         self._nudge = threading.Event()
         self.enforcing = False
 
@@ -103,8 +104,10 @@ class WorkerPool:
     def report(self) -> Workers:
         return self._report
 
-    def working(self) -> set[str]:
-        """The releases that have workers, busy or paused."""
+    def working(self) -> set[str] | None:
+        """The releases that have workers, busy or paused; None before the first whole round."""
+        if not self._looked:
+            return None
         return {worker.identity for worker in self._report.workers.values()}
 
     def _round(self) -> None:
@@ -121,6 +124,7 @@ class WorkerPool:
                 for name, queues in seen.items():
                     self._correct(name, queues)
         self._note(seen, busy)
+        self._looked = True
 
     def _correct(self, name: str, has: set[str]) -> None:
         live = self._identity(name) == self._consumer
@@ -173,14 +177,14 @@ class WorkerPool:
             return ""
         return f"{name} is not live but consumes {', '.join(sorted(_real(has)))}"
 
-    def _note(self, seen: dict[str, set[str]], busy: dict[str, int]) -> None:
+    def _note(self, seen: dict[str, set[str]], busy: dict[str, int | None]) -> None:
         now = self._clock.monotonic()
         for name, queues in seen.items():
             worker = WorkerState(
                 node=name,
                 identity=self._identity(name),
                 queues=tuple(sorted(_real(queues))),
-                busy=busy.get(name, 0),
+                busy=busy.get(name),
             )
             self._heard[name] = (now, worker)
         self._heard = {

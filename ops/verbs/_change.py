@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from ops.stackfile import REINSTATE, VERSION, StackFile
 from rollout.plan import pointer_token
-from rollout.state import HostState, Withdrawal
+from rollout.state import HostState
 
 
 @dataclass
 class Change:
     """What a run writes into the stack file, and what it takes back.
 
-    `version` is written before the run, so that a run that is killed is continued by the next
-    `ytops up`. `reinstate` excuses one withdrawal, once: it never stays.
+    `version` is a version or an identity; it is written before the run, so that a run that is
+    killed is continued by the next `ytops up`. `reinstate` excuses withdrawals, once: it never
+    stays.
     """
 
     file: StackFile
@@ -32,13 +33,13 @@ class Change:
             self.file.set(REINSTATE, self.reinstate)
 
     def settle(self, live: str | None) -> str:
-        """After the run. `live` is the version that serves, None when that is not known; an empty
+        """After the run. `live` is the identity that serves, None when that is not known; an empty
         string when none does. Returns what to tell."""
         if self.reinstate:
             self.file.set(REINSTATE, None)
         if not self.changed:
             return ""
-        if live == self.version:
+        if live and self.version in (live, version_of(live)):
             return f"{self.file.name} names {self.version} now: commit it."
         if live is None:
             return (
@@ -52,15 +53,15 @@ class Change:
         return f"{self.file.name} names {self.before or 'no version'} again."
 
 
-def withdrawn(state: HostState, version: str) -> tuple[str, Withdrawal] | None:
-    """The withdrawn release of that version, the latest of several: identity and why."""
-    found = [
-        (identity, withdrawal)
-        for identity, withdrawal in state.withdrawn.items()
-        if identity.rpartition("+")[0] == version
-    ]
-    return max(found, key=lambda entry: entry[1].serial, default=None)
+def permission(state: HostState, name: str) -> str:
+    """What lets a release return that was withdrawn: all of this version (each is configured
+    differently, and only the plan knows which is meant), or the one of this identity."""
+    return ",".join(
+        pointer_token(identity, withdrawal.serial)
+        for identity, withdrawal in sorted(state.withdrawn.items())
+        if name and name in (identity, version_of(identity))
+    )
 
 
-def token(identity: str, withdrawal: Withdrawal) -> str:
-    return pointer_token(identity, withdrawal.serial)
+def version_of(identity: str) -> str:
+    return identity.rpartition("+")[0]

@@ -27,6 +27,11 @@ _MEANING: tuple[tuple[int, str], ...] = (
     (MISUSED, r"mistakes? in the configuration of|is neither on .* nor in its registry"),
     (MISUSED, r"no stack named|passphrase|secrets? (manager|provider)"),
 )
+# The Docker engine's words for a port that is taken, and the host's port in them:
+# `Bind for 0.0.0.0:80 failed: port is already allocated`, `failed to bind host port for
+# 0.0.0.0:80:172.17.0.2:8080/tcp: address already in use`, `listen tcp4 0.0.0.0:80: bind: …`.
+_PORT_TAKEN = re.compile(r"port is already allocated|address already in use")
+_HOST_PORT = re.compile(r"(?:Bind for|host port(?: for)?|listen tcp\d?) \S*?:(?P<port>\d+)\b")
 _TRACE = "Traceback (most recent call last):"
 
 
@@ -79,7 +84,8 @@ class Failure:
         return whole if _TRACE in whole else ""
 
     def _step(self, urn: str) -> str:
-        return "\n".join(step_words(text) for text in self.words.get(urn, ())) or "no reason given"
+        words = "\n".join(step_words(text) for text in self.words.get(urn, ()))
+        return _port_taken(words) or words or "no reason given"
 
 
 def meaning_of(text: str) -> int:
@@ -94,6 +100,19 @@ def step_words(text: str) -> str:
     if header is None:
         return _brief(text)
     return text[header.end() :].strip("\n") or f"it ended with {header['how']}, without a word"
+
+
+def _port_taken(words: str) -> str:
+    """One sentence and the remedy, where an engine (of a host across the network) said so."""
+    if not _PORT_TAKEN.search(words):
+        return ""
+    at = _HOST_PORT.search(words)
+    port = f"Port {at['port']}" if at else "A port"
+    return (
+        f"{port} of the Docker host is in use by something else, and the edge wants it.\n"
+        "Next: `ss -ltnp` there says by what; end that, or "
+        "`pulumi config set edgeHttpPort PORT` (edgeHttpsPort for the other); then this again."
+    )
 
 
 def _brief(text: str) -> str:

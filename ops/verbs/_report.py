@@ -18,22 +18,25 @@ STALE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Crew:
-    """A release's workers: what they do, and whether their slot was given to another release."""
+    """A release's workers: what they do, and whether their slot was given to another release.
+    `busy`: jobs; None while a worker does not say."""
 
     identity: str
     consuming: int
     paused: int
     silent: int
-    busy: int
+    busy: int | None
     given_away: bool
     stale_seconds: float = 0.0
 
     def __str__(self) -> str:
         counts = {"consuming": self.consuming, "paused": self.paused, "silent": self.silent}
         doing = [f"{count} {word}" for word, count in counts.items() if count]
-        words = [f"{self.identity}: {', '.join(doing) or 'none'}, {plural(self.busy, 'job')}"]
+        jobs = "jobs not known" if self.busy is None else plural(self.busy, "job")
+        words = [f"{self.identity}: {', '.join(doing) or 'none'}, {jobs}"]
         if self.given_away:
-            drained = "not drained yet" if self.busy else "drained, and the next run removes them"
+            idle = self.busy == 0 and not self.silent
+            drained = "drained, and the next run removes them" if idle else "not drained yet"
             words.append(f"their slot was given away: {drained}")
         words += [f"as of {span(self.stale_seconds)} ago"] if self.stale_seconds else []
         return "; ".join(words)
@@ -66,10 +69,15 @@ def _crew(look: Look, observation: Observation, identity: str) -> Crew:
         consuming=consuming,
         paused=len(heard) - consuming,
         silent=max(len(crew(look, identity)) - len(heard), 0),
-        busy=sum(worker.busy for worker in heard),
+        busy=_jobs([worker.busy for worker in heard]),
         given_away=identity not in held,
         stale_seconds=age if age > STALE_SECONDS else 0.0,
     )
+
+
+def _jobs(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _consumes(queues: tuple[str, ...], observation: Observation, identity: str) -> bool:
@@ -122,7 +130,7 @@ def report(look: Look) -> dict[str, Any]:
 
 def _remembered(state: HostState | None) -> dict[str, Any]:
     """The part of the host's own record that is of use outside."""
-    keys = ("serial", "slots", "pending", "hold", "withdrawn", "last")
+    keys = ("serial", "confirmed", "slots", "pending", "hold", "withdrawn", "last")
     if state is None:
         return dict.fromkeys(keys)
     whole = state.model_dump(mode="json", include=set(keys))

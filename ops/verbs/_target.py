@@ -11,11 +11,13 @@ from rollout.plan import View
 
 @dataclass(frozen=True)
 class Candidate:
-    """A release that stands warm and has served before: only traffic has to move."""
+    """A release that stands warm and has served before: only traffic has to move. `name` asks for
+    it: its version, or its identity where the live release is of the same version."""
 
     version: str
     identity: str
     colour: Colour
+    name: str
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,14 @@ def at_once(view: View) -> Candidate | Nothing:
     if slot is None or slot.identity not in view.state.releases:
         return Nothing(f"{colour} holds no release")
     version = view.state.releases[slot.identity].version
-    again = f"Next: `ytops up {version}` deploys it on purpose."
+    name = slot.identity if version == _live(view) else version
+    again = f"Next: `ytops up {name}` deploys it on purpose."
     withdrawal = view.state.withdrawn.get(slot.identity)
     if withdrawal:
         return Nothing(f"{slot.identity} on {colour} was withdrawn ({withdrawal.why})", again)
     if slot.status != "ready" or not slot.was_live:
         return Nothing(f"{slot.identity} on {colour} has never served", again)
-    live = view.state.releases.get(view.edge.identity)
-    if live and live.version == version:
-        return Nothing(f"{colour} holds {version} too, only configured differently")
-    return Candidate(version, slot.identity, colour)
+    return Candidate(version, slot.identity, colour, name)
 
 
 def choose(view: View, version: str) -> Candidate:
@@ -56,11 +56,11 @@ def choose(view: View, version: str) -> Candidate:
         if version and version != _live(view):
             raise Refused(_elsewhere(version, f"nothing: {found.why}"))
         raise Refused(f"There is nothing to roll back to: {found.why}.\n{found.next}")
-    if not version or version == found.version:
+    if version in ("", found.version, found.identity):
         return found
-    if version == _live(view):
+    if version in (_live(view), view.edge.identity if view.edge else ""):
         raise Refused(f"{version} is live already.\nNext: `ytops status`")
-    raise Refused(_elsewhere(version, found.version))
+    raise Refused(_elsewhere(version, found.name))
 
 
 def _elsewhere(version: str, possible: str) -> str:

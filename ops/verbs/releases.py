@@ -111,7 +111,7 @@ def _report(found: Observation, runs: list[dict[str, Any]] | None) -> dict[str, 
     back = at_once(found.view)
     return {
         "releases": [asdict(row) for row in rows(found)],
-        "rollback": back.version if isinstance(back, Candidate) else None,
+        "rollback": back.name if isinstance(back, Candidate) else None,
         "withdrawn": {k: w.model_dump() for k, w in found.view.state.withdrawn.items()},
         "history": [event.model_dump() for event in found.history],
         "runs": [_run_report(run) for run in runs] if runs is not None else None,

@@ -18,4 +18,4 @@ def rollback(place: Place, version: str, *, yes: bool = False, why: str = "") ->
     view = observe(place.docker, place.names).view
     target = choose(view, version)
     say(f"{view.edge.identity if view.edge else ''} → {target.identity} on {target.colour}")
-    Deploy(run, Change(place.file, target.version), view).go()
+    Deploy(run, Change(place.file, target.name), view).go()

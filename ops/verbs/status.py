@@ -128,4 +128,4 @@ def _agenda(seen: Look) -> Iterator[str]:
         yield _row("last", report.event_words(state.last, at))
     back = at_once(view)
     if isinstance(back, Candidate):
-        yield _row("next", f"back to {back.version} within seconds: `ytops rollback`")
+        yield _row("next", f"back to {back.name} within seconds: `ytops rollback`")

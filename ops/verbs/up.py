@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ops.observe import observe
-from ops.verbs._change import Change, token, withdrawn
-from ops.verbs._deploy import Deploy, version_of
-from ops.verbs._paper import say, when
+from ops.verbs._change import Change, permission
+from ops.verbs._deploy import Deploy
+from ops.verbs._paper import say
 from ops.verbs._place import Place
 from ops.verbs._run import Run
 from rollout.plan import View
@@ -34,12 +34,4 @@ def preview(place: Place, version: str) -> None:
 
 def _change(place: Place, view: View, version: str) -> Change:
     """Asking for a withdrawn version by name brings it back on purpose."""
-    found = withdrawn(view.state, version) if version != version_of(view.edge) else None
-    if found is None:
-        return Change(place.file, version)
-    identity, withdrawal = found
-    say(
-        f"{identity} was withdrawn {when(withdrawal.at)}: {withdrawal.why}. "
-        "It is brought back on purpose."
-    )
-    return Change(place.file, version, token(identity, withdrawal))
+    return Change(place.file, version, permission(view.state, version))

@@ -12,8 +12,9 @@ from ops.verbs._look import ask
 from ops.verbs._paper import BAD, OK, paint, say
 from ops.verbs._place import Place
 from ops.verify import Check, check
-from rollout.state import Pointer, Release
-from rollout.steps import Services
+from rollout.names import Colour
+from rollout.state import Release
+from rollout.steps import Services, services_of
 
 
 def verify(place: Place) -> int:
@@ -23,7 +24,7 @@ def verify(place: Place) -> int:
         raise OpsError("No release serves, so there is nothing to verify. Next: `ytops up VERSION`")
     begun = time.monotonic()
     with Session(place.docker, place.names.switch, lambda _: None) as session:
-        checks = check(services(place, view.edge, release), session)
+        checks = check(services(place, view.edge.colour, release), session)
     checks += [through_edge(place, path, release) for path in release.endpoints]
     for line in table(checks):
         say(line)
@@ -35,17 +36,10 @@ def verify(place: Place) -> int:
     return FAILED if failed else DONE
 
 
-def services(place: Place, live: Pointer, release: Release) -> Services:
-    names, configuration = place.names, place.configuration
-    return Services(
-        nginx=names.edge,
-        app=names.app(live.colour),
-        postgres=names.postgres,
-        redis=names.redis,
-        celery=tuple(names.workers(release.identity, release.worker_replicas)),
-        database=configuration.get("postgresDatabase"),
-        user=configuration.get("postgresUser"),
-    )
+def services(place: Place, colour: Colour, release: Release) -> Services:
+    get = place.configuration.get
+    user = get("postgresUser")
+    return services_of(release, colour, place.names, get("postgresDatabase"), user)
 
 
 def through_edge(place: Place, path: str, release: Release) -> Check:

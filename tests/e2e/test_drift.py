@@ -39,6 +39,25 @@ def test_a_live_container_removed_by_hand_is_said_and_comes_back_as_it_was(share
     assert shared.up(None, "--expect-no-changes").ok
 
 
+@pytest.mark.parametrize("flags", [(), ("--refresh",)], ids=["as it is", "refreshed"])
+def test_what_was_stopped_by_hand_runs_again(shared: World, flags: tuple[str, ...]) -> None:
+    live = shared.state()["live"]
+    parts = [
+        name
+        for name, _ in sorted(shared.containers().items())
+        if name == shared.name(live["colour"]) or f"-{live['identity'].split('+')[1]}" in name
+    ]
+    before = shared.containers()
+    docker("stop", "-t", "2", *parts)
+    outcome = shared.up(None, *flags)
+    assert outcome.ok, outcome.text
+    assert _served(shared) == live["identity"]
+    assert shared.containers() == before
+    assert all(docker("inspect", p, "-f", "{{.State.Running}}").strip() == "true" for p in parts)
+    assert shared.up(None, "--expect-no-changes").ok
+    assert shared.up(None, "--refresh", "--expect-no-changes").ok
+
+
 def test_a_namesake_that_a_killed_run_left_does_not_stop_the_next(shared: World) -> None:
     app = shared.name(shared.idle)
     docker("rm", "-f", app)

@@ -16,7 +16,7 @@ import pytest
 from pulumi_policy import ResourceValidationArgs
 
 from tests.e2e.sketch import Sketch
-from tests.e2e.world import ROOT, wait_until
+from tests.e2e.world import ROOT, World, wait_until
 
 Draw = Callable[[str], Sketch]
 
@@ -179,6 +179,17 @@ def test_an_edited_script_runs_its_update_where_it_has_one(draw: Draw) -> None:
     assert sketch.up().ok
     assert sketch.up(TURN="2").ok
     assert sketch.did() == ["script1", "updated2"]
+
+
+def test_an_edited_step_of_ours_runs_no_backup_and_no_migration_again(shared: World) -> None:
+    markers = shared.state()["markers"]
+    with shared.setting("notifyWebhook", "http://127.0.0.1:9/"):  # in each step's environment
+        outcome = shared.up(None)
+    assert outcome.ok, outcome.text
+    for step in ("backup", "migrate", "app", "verify"):
+        assert not outcome.step_ran(f"blue-{step}"), outcome.text
+        assert not outcome.step_ran(f"green-{step}"), outcome.text
+    assert shared.state()["markers"] == markers
 
 
 def test_ignoring_all_changes_freezes_a_resource(draw: Draw) -> None:

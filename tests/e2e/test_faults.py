@@ -92,7 +92,7 @@ def test_a_switch_that_is_interrupted_is_moved_back(shared: World, times: int) -
 def test_a_ytops_up_that_is_interrupted_says_what_serves(shared: World) -> None:
     before, asked = shared.state()["live"]["identity"], shared.ask_for_the_idle()
     run = shared.begin("ytops", "up")
-    run.wait_for(WATCHING)
+    wait_until(lambda: _pending(shared), "the switch has not begun")
     run.process.send_signal(signal.SIGINT)
     stopped = run.end()
     assert stopped.code == 130, stopped.text
@@ -115,15 +115,14 @@ def test_an_agent_that_crashes_while_it_watches_moves_back_when_it_returns(share
     assert shared.state()["live"]["identity"] == asked
 
 
-def test_an_agent_that_is_killed_for_good_is_started_by_the_next_run(shared: World) -> None:
+def test_an_agent_that_a_person_kills_is_started_again_and_one_run_arrives(shared: World) -> None:
     asked = shared.ask_for_the_idle()
     with shared.load() as load:
         run = _watched(shared)
         docker("kill", shared.name("switch"))  # a person's kill: Docker leaves it so
         failed = run.end()
-        recovered = _recovers(shared)
+        _recovers(shared)
     assert not failed.ok
-    assert f"{shared.name('switch')} is exited" in recovered.text
     assert not load.failures, load.summary()
     assert shared.state()["live"]["identity"] == asked
 

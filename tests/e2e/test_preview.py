@@ -38,6 +38,13 @@ def test_a_preview_of_what_serves_has_nothing_to_show(shared: World) -> None:
     assert outcome.ok, outcome.text
 
 
+def test_a_preview_without_access_to_the_host_says_what_it_plans_from(shared: World) -> None:
+    with shared.setting("dockerHost", "unix:///nowhere/docker.sock"):
+        outcome = shared.run("pulumi", "preview", "--color=never")
+    assert "This preview plans from the record of the last run alone." in outcome.text
+    assert f"{shared.outputs()['release']} is live" in outcome.text
+
+
 @pytest.mark.parametrize("version", ["9.9.9", "latest"])
 def test_a_version_that_does_not_exist_is_refused_in_the_preview(
     shared: World, version: str

@@ -306,7 +306,7 @@ class World:
     def quiet(self) -> None:
         """Until nothing that a killed run left is at work any more; then end its idle plugins."""
         with suppress(AssertionError):
-            wait_until(lambda: not self.processes(), "it lingers", seconds=5)
+            wait_until(lambda: not self.processes(), "it lingers", seconds=2)
         for process in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ops.verbs._change import Change, token, withdrawn
+from ops.verbs._change import Change, permission
 from tests.unit.cli import happy
 from tests.unit.cli.happy import STACK_FILE, place
 from tests.unit.rollout.host_model import release
@@ -49,10 +49,18 @@ def test_a_reinstatement_is_for_one_run(tmp_path: Path) -> None:
     assert change.file.get("reinstate") is None
 
 
-def test_the_latest_withdrawal_of_a_version_is_the_one_to_excuse() -> None:
+def test_an_identity_that_serves_is_what_was_asked_for(tmp_path: Path) -> None:
+    change = begun(tmp_path, "1.1.0+bbbb")
+    assert change.settle("1.1.0+cccc") == "Pulumi.sandbox.yaml names 1.0.0 again."
+    change = begun(tmp_path, "1.1.0+bbbb")
+    assert change.settle("1.1.0+bbbb").endswith("names 1.1.0+bbbb now: commit it.")
+    assert begun(tmp_path).settle("1.1.0+bbbb").endswith("names 1.1.0 now: commit it.")
+
+
+def test_all_withdrawn_configurations_of_a_version_are_excused() -> None:
     twin = release("1.1.0", "cccc")
     gone = {**happy.withdrawn(happy.NEW, 3), **happy.withdrawn(twin, 5)}
-    found = withdrawn(happy.state(withdrawn=gone), "1.1.0")
-    assert found is not None
-    assert token(*found) == "1.1.0+cccc@5"
-    assert withdrawn(happy.state(withdrawn=gone), "1.0.0") is None
+    state = happy.state(withdrawn=gone)
+    assert permission(state, "1.1.0") == "1.1.0+bbbb@3,1.1.0+cccc@5"
+    assert permission(state, "1.1.0+cccc") == "1.1.0+cccc@5"
+    assert permission(state, "1.0.0") == permission(state, "") == ""

@@ -12,12 +12,14 @@ import pytest
 from ops.engine import Ended, Engine, Recorded
 from ops.errors import HostUnreachable
 from ops.observe import Observation
-from ops.verbs import _deploy, _recover, rollback, up
+from ops.verbs import _deploy, _ports, _recover, rollback, up
 from ops.verbs._exit import Failed, Misused
 from ops.verbs._place import Place
 from rollout.plan import View
+from rollout.state import Pointer, Slot
 from tests.unit.cli.happy import BLUE, OLD, STACK_FILE, containers, place, view, withdrawn
 from tests.unit.cli.test_run_progress import line, said
+from tests.unit.rollout.host_model import release
 
 PROTECTED = STACK_FILE.replace('protect: "false"', 'protect: "true"')
 
@@ -58,6 +60,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(Engine, "recorded", lambda self: on.recorded)
     monkeypatch.setattr(Engine, "run", lambda self, *a, **k: on.run(*a, **k))
     monkeypatch.setattr(_recover, "unlock", lambda engine, say: None)
+    monkeypatch.setattr(_ports, "check", lambda place: None)
     monkeypatch.setattr(_recover, "seen", lambda docker, stack: containers())
     for module in (up, rollback, _deploy):
         monkeypatch.setattr(module, "observe", on.look)
@@ -72,11 +75,14 @@ def test_a_deploy_tells_what_serves_what_to_commit_and_the_way_back(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     up.up(stage.place, "1.1.0")
-    serving, commit, back = words(capsys)
-    assert serving.startswith("✓ 1.1.0+bbbb is live on green after ")
-    assert serving.endswith(" s: https://localhost")
-    assert commit == "Pulumi.sandbox.yaml names 1.1.0 now: commit it."
-    assert back == "Next: `ytops status`; back to 1.0.0 within seconds: `ytops rollback`"
+    changes, live, address, commit, _, _, back, _ = words(capsys)
+    assert changes.startswith("✓ 0 changes in ")
+    assert (live, address) == (
+        "  live         1.1.0+bbbb on green",
+        "  address      https://localhost",
+    )
+    assert commit == "  Pulumi.sandbox.yaml names 1.1.0 now: commit it."
+    assert back == "  roll back    ytops rollback     to 1.0.0, within seconds"
     assert (stage.version, stage.asked) == ("1.1.0", [("up", "--yes", "--message")])
 
 
@@ -116,21 +122,37 @@ def test_a_host_that_is_gone_afterwards_leaves_the_version_for_the_next_run(stag
     assert stage.place.file.get("version") == "1.1.0"
 
 
-def test_a_withdrawn_release_asked_for_by_name_is_brought_back_saying_why_it_had_gone(
-    stage: Stage, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_withdrawn_release_asked_for_by_name_may_come_back(stage: Stage) -> None:
     stage.before = view(BLUE, live=BLUE, withdrawn=withdrawn(view().state.releases["1.1.0+bbbb"]))
     up.up(stage.place, "1.1.0")
-    first = words(capsys)[0]
-    assert first.startswith("1.1.0+bbbb was withdrawn 2026-11-22 11:30 UTC")
-    assert first.endswith(": p95 812 ms. It is brought back on purpose.")
     assert (stage.reinstate, stage.place.file.get("reinstate")) == ("1.1.0+bbbb@3", None)
+
+
+def test_so_may_a_withdrawn_configuration_of_the_version_that_is_live(stage: Stage) -> None:
+    twin = release("1.0.0", "cccc")
+    stage.before = stage.after = view(BLUE, live=BLUE, withdrawn=withdrawn(twin))
+    up.up(stage.place, "1.0.0")
+    assert (stage.reinstate, stage.place.file.get("reinstate")) == ("1.0.0+cccc@3", None)
 
 
 def test_nothing_to_change_is_said(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     stage.before = stage.after = view(BLUE, live=BLUE)
     up.up(stage.place, "")
-    assert words(capsys)[0].startswith("✓ 1.0.0+aaaa is live on blue, as before: nothing to change")
+    changes, live, *_ = words(capsys)
+    assert changes.startswith("✓ 0 changes in ")
+    assert live == "  live         1.0.0+aaaa on blue, as before"
+
+
+def test_a_port_that_is_in_use_stops_before_anything_is_touched(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(place: Place) -> None:
+        raise Misused("Port 80 is in use.")
+
+    monkeypatch.setattr(_ports, "check", check)
+    with pytest.raises(Misused):
+        up.up(stage.place, "1.1.0")
+    assert (stage.asked, stage.place.file.path.read_text()) == ([], STACK_FILE)
 
 
 def test_drift_lets_the_engine_look_first(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,6 +213,18 @@ def test_a_rollback_moves_at_once_and_says_from_where_to_where(
     assert words(capsys)[0] == "1.1.0+bbbb → 1.0.0+aaaa on blue"
     assert stage.asked == [("up", "--yes", "--message", "--skip-preview")]
     assert stage.place.file.get("version") == "1.0.0"
+
+
+def test_a_rollback_to_another_configuration_names_its_identity(stage: Stage) -> None:
+    twin = release("1.1.0", "cccc")
+    blue = Slot(identity=twin.identity, claim=3, status="ready", was_live=True)
+    slots = {**view().state.slots, "blue": blue}
+    releases = {**view().state.releases, twin.identity: twin}
+    stage.before = view(slots=slots, releases=releases)
+    back = Pointer(colour="blue", identity=twin.identity)
+    stage.after = view(back, live=back, slots=slots, releases=releases)
+    rollback.rollback(stage.place, "")
+    assert stage.place.file.get("version") == twin.identity
 
 
 def test_a_preview_leaves_no_trace_in_the_stack_file(

@@ -13,7 +13,7 @@ from tests.unit.rollout.host_model import release
 
 
 def test_it_is_the_other_slots_release() -> None:
-    assert choose(view(), "") == Candidate("1.0.0", OLD.identity, "blue")
+    assert choose(view(), "") == Candidate("1.0.0", OLD.identity, "blue", "1.0.0")
     assert choose(view(), "1.0.0") == choose(view(), "")
 
 
@@ -68,11 +68,26 @@ def test_the_live_version_is_no_target() -> None:
         choose(view(), "1.1.0")
 
 
-def test_the_same_version_on_both_slots_can_not_be_told_apart_by_its_version() -> None:
-    twin = release("1.1.0", "cccc")
-    slots = {
-        **state().slots,
-        "blue": Slot(identity=twin.identity, claim=3, status="ready", was_live=True),
-    }
-    both = view(slots=slots, releases={NEW.identity: NEW, twin.identity: twin})
-    assert "only configured differently" in at_once(both).why  # type: ignore[union-attr]
+TWIN = release("1.1.0", "cccc")
+
+
+def twins() -> View:
+    """1.1.0 in both slots: the old configuration is warm in blue."""
+    blue = Slot(identity=TWIN.identity, claim=3, status="ready", was_live=True)
+    slots = {**state().slots, "blue": blue}
+    return view(slots=slots, releases={NEW.identity: NEW, TWIN.identity: TWIN})
+
+
+@pytest.mark.parametrize("asked", ["", "1.1.0", TWIN.identity])
+def test_where_both_slots_hold_one_version_its_identity_says_which(asked: str) -> None:
+    assert choose(twins(), asked) == Candidate("1.1.0", TWIN.identity, "blue", TWIN.identity)
+
+
+def test_the_plan_agrees_that_the_identity_is_a_rollback() -> None:
+    decided = plan(twins(), None, pinned=at_once(twins()).name)  # type: ignore[union-attr]
+    assert (decided.action, decided.kind) == ("switch", "rollback")
+
+
+def test_the_live_identity_is_no_target() -> None:
+    with pytest.raises(Refused, match=r"1\.1\.0\+bbbb is live already"):
+        choose(twins(), NEW.identity)

@@ -59,6 +59,25 @@ def test_a_step_without_words_says_so() -> None:
     assert step_words(text) == "it ended with signal: terminated, without a word"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Bind for 0.0.0.0:80 failed: port is already allocated",
+        "failed to bind host port for 0.0.0.0:80:172.17.0.2:8080/tcp: address already in use",
+        "failed to bind host port 0.0.0.0:80/tcp: address already in use",
+        "listen tcp4 0.0.0.0:80: bind: address already in use",
+    ],
+)
+def test_a_port_in_use_on_a_host_across_the_network_is_one_sentence(words: str) -> None:
+    text = f"Unable to start container: Error response from daemon: driver failed: {words}\n"
+    failed = failure(said("nginx", text, "error"), line("resOpFailedEvent", "nginx"))
+    told = failed.message(ENDED).splitlines()
+    assert told[1] == (
+        "  Port 80 of the Docker host is in use by something else, and the edge wants it."
+    )
+    assert "`pulumi config set edgeHttpPort PORT`" in told[2]
+
+
 def test_a_policy_violation_is_a_refusal_with_its_text() -> None:
     refused = failure(
         policy("advisory", "only advice"),

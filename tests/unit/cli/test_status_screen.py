@@ -118,6 +118,22 @@ def test_workers_whose_slot_was_given_away_say_whether_they_are_drained() -> Non
     assert "1.0.0+aaaa: 2 paused, 0 jobs; their slot was given away: drained" in shown
 
 
+def test_jobs_that_a_worker_does_not_tell_are_not_taken_for_none() -> None:
+    slots = {"green": state().slots["green"], "blue": Slot(identity="1.2.0+cccc", claim=3)}
+    heard = observation(slots=slots)
+    assert heard.workers
+    workers = {
+        node: worker.model_copy(update={"busy": None})
+        if worker.identity == OLD.identity
+        else worker
+        for node, worker in heard.workers.workers.items()
+    }
+    silent = heard.workers.model_copy(update={"workers": workers})
+    assert (
+        "1.0.0+aaaa: 2 paused, jobs not known; their slot was given away: not drained yet"
+    ) in text(look(observation=replace(heard, workers=silent)))
+
+
 def test_an_old_report_of_the_workers_says_its_age() -> None:
     heard = observation()
     assert heard.workers

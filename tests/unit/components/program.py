@@ -17,6 +17,7 @@ from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from ops.observe import Observation
+from ops.stopped import Stopped
 from rollout.plan import plan
 from rollout.release import ImageIdentity, wanted_release
 from rollout.settings import load
@@ -159,6 +160,7 @@ def run(
     preview: bool = False,
     recorded: str | None = None,
     look_up: Callable[..., ImageIdentity] | None = None,
+    standing: tuple[Stopped, ...] = (),
     **changes: str,
 ) -> Declaration:
     """One run of the program against a host as it is seen; raises what ends it."""
@@ -172,6 +174,7 @@ def run(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("components.system.observe", look)
         patch.setattr("components.system.image_identity", look_up or _identity)
+        patch.setattr("components.system.stopped", lambda *_: standing)
         set_all_config(config, [f"ytempire:{key}" for key in PLACEHOLDERS])
         mocks.set_mocks(
             cast(Any, None),

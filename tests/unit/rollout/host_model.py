@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from ops.errors import SwitchRefused
+from ops.switch import outcome, slots
+from ops.switch.protocol import Begin, Claim, Ready
 from rollout.names import COLOURS, Colour, other
 from rollout.plan import Plan, View
-from rollout.state import (
-    Health,
-    Hold,
-    HostState,
-    Limits,
-    Pending,
-    Pointer,
-    Release,
-    Slot,
-    Wanted,
-    Withdrawal,
-)
+from rollout.state import Event, Health, Hold, HostState, Limits, Pending, Pointer, Release
 
+WHO = "deployer"
 NOW = "2025-01-10T06:00:00+00:00"
 LIMITS = Limits(memory=512, cpus=1, pids=64)
 
@@ -55,10 +49,6 @@ def release(version: str = "1.0.0", fingerprint: str = "aaaaaaaaaaaa") -> Releas
     )
 
 
-class RefusedError(Exception):
-    """The agent said no."""
-
-
 @dataclass
 class Stop:
     """Where a run ends early. `release_at_fault`: the watch saw it answer wrongly."""
@@ -71,13 +61,18 @@ class Stop:
 @dataclass
 class Host:
     """State, edge and containers. `apps`: what runs in each slot; `crews`: releases with workers;
-    `busy`: those of them that still run jobs."""
+    `busy`: those of them that still run jobs. `begun`: what the pending switch was asked with.
+    `moved`, `flushed`, `told`: the switches that the engine's three steps have run for."""
 
     state: HostState = field(default_factory=HostState)
     edge: Pointer | None = None
     apps: dict[Colour, str] = field(default_factory=dict)
     crews: set[str] = field(default_factory=set)
     busy: set[str] = field(default_factory=set)
+    begun: Begin | None = None
+    moved: int = 0
+    flushed: int = 0
+    told: list[int] = field(default_factory=list)
 
     def view(self) -> View:
         """As `ops.observe` sees it: an unconfirmed switch counts as undone."""
@@ -86,95 +81,70 @@ class Host:
         return View(self.state, edge, frozenset(self.busy))
 
     def copy(self) -> Host:
-        return Host(self.state, self.edge, dict(self.apps), set(self.crews), set(self.busy))
+        return replace(self, apps=dict(self.apps), crews=set(self.crews), busy=set(self.busy))
 
-    # The switch agent
+    # The switch agent: its pure functions, on this host's state
 
     def claim(self, colour: Colour, wanted: Release, number: int, live: Pointer | None) -> None:
-        self.revert()
-        if live != self.edge or (self.edge and self.edge.colour == colour):
-            raise RefusedError("traffic is elsewhere")
-        if self.edge and self.edge.identity == wanted.identity:
-            raise RefusedError("live already")
-        slot = self.state.slots.get(colour)
-        repeated = slot and (slot.identity, slot.claim) == (wanted.identity, number)
-        if repeated and number == self.state.claim:
-            return
-        if number != self.state.claim + 1:
-            raise RefusedError(f"claim {number} after {self.state.claim}")
-        slots = {**self.state.slots, colour: Slot(identity=wanted.identity, claim=number)}
-        releases = {**self.state.releases, wanted.identity: wanted}
-        kept = {s.identity for s in slots.values()} | self.crews
-        pruned = {i: r for i, r in releases.items() if i in kept}
-        self._set(claim=number, slots=slots, releases=pruned)
+        ask = Claim(colour=colour, release=wanted, claim=number, live=live, who=WHO)
+        state, edge = outcome.foreseen(self.state, self.edge)
+        if slots.claim(state, ask, edge, None) is not state:
+            self.revert()
+            self.state = slots.claim(self.state, ask, self.edge, self.crews)
 
     def ready(self, colour: Colour, identity: str, number: int) -> None:
-        slot = self.state.slots.get(colour)
-        if slot is None or (slot.identity, slot.claim) != (identity, number):
-            raise RefusedError("the slot was given away")
-        self._slot(colour, status="ready")
+        self.state = slots.ready(self.state, Ready(colour=colour, identity=identity, claim=number))
 
-    def begin(self, plan: Plan) -> bool:
+    def begin(self, ask: Begin) -> bool:
         """Move traffic; False when this very switch was confirmed before."""
-        self.revert()
-        assert plan.target
-        assert plan.asked
-        if plan.serial == self.state.serial and self.state.live == plan.target:
+        state, edge = outcome.foreseen(self.state, self.edge)
+        if outcome.is_done(state, ask, edge):
             return False
         if self.state.hold:
-            raise RefusedError("locked")
-        if plan.serial != self.state.serial + 1 or plan.source != self.edge:
-            raise RefusedError("the host changed since the run was planned")
-        slot = self.state.slots.get(plan.target.colour)
-        if slot is None or slot.identity != plan.target.identity or slot.status != "ready":
-            raise RefusedError("the target is not ready")
+            raise SwitchRefused("locked")
+        outcome.check(state, ask, edge)
+        outcome.check_overtakes(self.state.pending, ask)
+        self.revert()
+        self.begun = ask
         self._set(
             pending=Pending(
-                token=f"{plan.kind} {plan.asked.identity}",
-                serial=plan.serial,
+                token=f"{ask.serial}:{ask.target.identity}",
+                serial=ask.serial,
                 source=self.edge,
-                target=plan.target,
-                who="deployer",
+                target=ask.target,
+                who=WHO,
                 since=NOW,
             )
         )
-        self.edge = plan.target
+        self.edge = ask.target
         return True
 
     def confirm(self) -> None:
         pending = self.state.pending
-        if pending is None:
-            raise RefusedError("undone in the meantime")
-        kind, asked = pending.token.split(" ")
-        version, _, fingerprint = asked.rpartition("+")
-        gone = {i: w for i, w in self.state.withdrawn.items() if i != pending.target.identity}
-        if kind == "rollback" and pending.source:
-            gone[pending.source.identity] = Withdrawal(
-                serial=pending.serial, at=NOW, why="rolled back"
-            )
-        self._slot(pending.target.colour, was_live=True)
-        self._set(
-            serial=pending.serial,
-            live=pending.target,
-            asked=Wanted(version=version, fingerprint=fingerprint),
-            withdrawn=gone,
-            pending=None,
-        )
+        if pending is None or self.begun is None:
+            raise SwitchRefused("undone in the meantime")
+        event = self._event(self.begun.kind, pending)
+        self.state = outcome.confirmed(self.state, pending, self.begun, event)
 
-    def abort(self, withdraw: bool) -> None:
+    def revert(self, withdraw: bool = False) -> None:
+        """What the agent does when the caller fails or is gone, or when a later run fences it."""
         pending = self.state.pending
-        self.revert()
-        if pending and withdraw:
-            gone = Withdrawal(serial=pending.serial, at=NOW, why="failed its watch")
-            withdrawn = {**self.state.withdrawn, pending.target.identity: gone}
-            # A withdrawal uses its number up, so that each has one of its own.
-            self._set(withdrawn=withdrawn, serial=pending.serial)
+        if pending:
+            event = self._event("revert", pending)
+            self.state = outcome.reverted(self.state, pending, event, withdraw)
+            self.edge = pending.source
 
-    def revert(self) -> None:
-        """What the agent does when the caller is gone, or a later run fences an earlier one."""
-        if self.state.pending:
-            self.edge = self.state.pending.source
-            self._set(pending=None, live=self.edge)
+    def _event(self, kind: Literal["deploy", "rollback", "revert"], pending: Pending) -> Event:
+        source = pending.source.identity if pending.source else ""
+        return Event(
+            at=NOW,
+            kind=kind,
+            serial=pending.serial,
+            source=source,
+            target=pending.target.identity,
+            who=WHO,
+            note="failed its watch" if kind == "revert" else "",
+        )
 
     def hold(self, held: bool) -> None:
         self._set(hold=Hold(who="lead", since=NOW, why="an incident") if held else None)
@@ -191,10 +161,10 @@ class Host:
                     for step in FILLING:
                         self._reach(step, stop)
                         self._fill(step, plan, slot.colour, slot.release, slot.claim)
-            if plan.changes_traffic:
+            if plan.target and plan.serial:
                 self._switch(plan, stop)
             self._reach("collect", stop)
-        except (RefusedError, _StoppedError):
+        except (SwitchRefused, _StoppedError):
             return False
         self._collect(plan)
         return True
@@ -215,15 +185,41 @@ class Host:
             self.ready(colour, wanted.identity, number)
 
     def _switch(self, plan: Plan, stop: Stop | None) -> None:
+        """The three steps that are keyed by the switch's number; a known key runs nothing."""
+        if self.moved != plan.serial:
+            self._move(plan, stop)
+            self.moved = plan.serial
+        if self.flushed != plan.serial:
+            self._reach("cache", stop)
+            self.flushed = plan.serial
+        if self.told[-1:] != [plan.serial]:
+            self._reach("notify", stop)
+            last = self.state.last_switch
+            assert last, "nothing was ever confirmed, and people are told"
+            assert last.serial == plan.serial, "people are told of another switch"
+            self.told = [*self.told, plan.serial]
+
+    def _move(self, plan: Plan, stop: Stop | None) -> None:
+        assert plan.target, "a switch goes somewhere"
+        assert plan.asked, "a switch answers somebody"
+        pending = self.state.pending
+        ask = Begin(
+            serial=plan.serial,
+            target=plan.target,
+            claim=next(s.claim for s in plan.slots if s.colour == plan.target.colour),
+            asked=plan.asked,
+            kind=plan.kind,
+            who=WHO,
+            source=plan.source,
+            fences=pending.token if pending else "",
+        )
         self._reach("begin", stop)
-        if self.begin(plan):
+        if self.begin(ask):
             for step in ("watch", "confirm"):
                 if stop and stop.step == step and stop.how == "fail":
-                    self.abort(stop.release_at_fault)
+                    self.revert(withdraw=stop.release_at_fault)
                 self._reach(step, stop)
             self.confirm()
-        self._reach("cache", stop)
-        self._reach("notify", stop)
 
     def _collect(self, plan: Plan) -> None:
         """What is declared is there, a lost container too; what is not declared is deleted."""
@@ -242,10 +238,6 @@ class Host:
 
     def _set(self, **changes: object) -> None:
         self.state = HostState.model_validate({**dict(self.state), **changes})
-
-    def _slot(self, colour: Colour, **changes: object) -> None:
-        slot = self.state.slots[colour].model_copy(update=changes)
-        self._set(slots={**self.state.slots, colour: slot})
 
 
 class _StoppedError(Exception):

@@ -142,6 +142,72 @@ def test_a_withdrawn_release_returns_when_it_is_named(host: Host) -> None:
     assert (decided.action, decided.kind) == ("switch", "deploy")
 
 
+def test_each_of_several_withdrawn_configurations_can_be_excused(host: Host) -> None:
+    twins = (THREE, release("1.2.0", NEW_CONFIG))
+    for twin in twins:
+        assert not up(host, twin, Stop("watch", release_at_fault=True))
+    tokens = [pointer_token(t.identity, host.state.withdrawn[t.identity].serial) for t in twins]
+    decided = plan(host.view(), THREE, ",".join(tokens))
+    assert decided.action == "deploy"
+    assert decided.reason == (
+        "1.2.0+aaaaaaaaaaaa goes into blue beside 1.1.0+aaaaaaaaaaaa; withdrawn at "
+        "2025-01-10T06:00:00+00:00 (failed its watch), it is brought back on purpose"
+    )
+
+
+def test_a_keep_run_after_a_failed_watch_declares_the_last_confirmed_switch(host: Host) -> None:
+    assert not up(host, THREE, Stop("watch", release_at_fault=True))
+    assert (host.state.serial, plan(host.view(), TWO).serial) == (3, 2)
+
+
+def test_a_host_that_forgot_what_was_asked_for_keeps_what_is_live(host: Host) -> None:
+    host.move_by_hand("blue")
+    assert not up(host, THREE, Stop("watch"))
+    assert host.state.asked is None
+    kept = plan(host.view(), ONE)
+    assert kept.action == "keep"
+    assert kept.asked
+    assert kept.asked.identity == ONE.identity
+
+
+# A full identity asks for that recorded release
+
+
+@pytest.fixture
+def twins(host: Host) -> Host:
+    """1.1.0 in both slots: today's configuration is live, the one before it is warm."""
+    assert up(host, release("1.1.0", NEW_CONFIG))
+    return host
+
+
+def test_a_pinned_release_in_the_other_slot_is_switched_to(twins: Host) -> None:
+    decided = plan(twins.view(), None, pinned=TWO.identity)
+    assert (decided.action, decided.kind) == ("switch", "rollback")
+    assert decided.target == Pointer(colour="green", identity=TWO.identity)
+
+
+def test_after_a_switch_to_a_pinned_release_nothing_is_left_to_do(twins: Host) -> None:
+    assert twins.run(plan(twins.view(), None, pinned=TWO.identity))
+    assert plan(twins.view(), None, pinned=TWO.identity).action == "keep"
+
+
+def test_a_pinned_release_that_was_withdrawn_does_not_come_back_by_itself(twins: Host) -> None:
+    assert twins.run(plan(twins.view(), None, pinned=TWO.identity))
+    gone = f"1.1.0+{NEW_CONFIG}"
+    decided = plan(twins.view(), None, pinned=gone)
+    assert decided.action == "refuse"
+    assert f"`ytops up {gone}`" in decided.reason
+    assert plan(twins.view(), None, pointer_token(gone, 4), gone).action == "switch"
+
+
+def test_a_pinned_release_that_no_slot_holds_is_refused(twins: Host) -> None:
+    assert plan(twins.view(), None, pinned=ONE.identity).reason == (
+        "1.0.0+aaaaaaaaaaaa does not stand ready: blue holds 1.1.0+bbbbbbbbbbbb, green holds "
+        "1.1.0+aaaaaaaaaaaa. An identity asks for that recorded release only; to deploy its "
+        "version as it is configured today: `ytops up 1.0.0`."
+    )
+
+
 def test_a_release_that_fails_again_needs_another_word(host: Host) -> None:
     assert not up(host, THREE, Stop("watch", release_at_fault=True))
     token = pointer_token(THREE.identity, host.state.withdrawn[THREE.identity].serial)

@@ -31,24 +31,33 @@ class HostMachine(RuleBasedStateMachine):
         self.version = ""
         self.config = CONFIGS[0]
         self.reinstated = ""
+        self.pinned = ""
         self.serial = 0
+
+    def ask_for(self, version: str, pinned: str = "") -> None:
+        """The stack file's version: bare, or an identity."""
+        self.version, self.pinned = version, pinned
 
     @property
     def wanted(self) -> Release | None:
         return release(self.version, self.config) if self.version else None
 
+    def plan(self) -> Plan:
+        return plan(self.host.view(), self.wanted, self.reinstated, self.pinned)
+
     def up(self, stop: Stop | None = None) -> None:
         """One `pulumi up`, with everything that must hold of it."""
-        decided = plan(self.host.view(), self.wanted, self.reinstated)
+        decided = self.plan()
         finished = self.host.run(decided, stop)
         if finished:
             self.check_settled(decided)
 
     def check_settled(self, decided: Plan) -> None:
         """After a finished run, the next one has nothing to do."""
-        again = plan(self.host.view(), self.wanted, self.reinstated)
+        again = self.plan()
         assert again.action in ("keep", "nothing")
-        assert again.serial == decided.serial == self.host.state.serial
+        assert again.serial == decided.serial == self.host.state.confirmed
+        assert self.host.told[-1:] == ([again.serial] if again.target and again.serial else [])
         # A slot that never passed its checks stays while it serves (moved by hand), then goes.
         slots = self.host.state.slots
         kept = {s.key for s in decided.slots if slots[s.colour].status == "ready"}
@@ -64,7 +73,7 @@ class HostMachine(RuleBasedStateMachine):
 
     @rule(version=st.sampled_from(VERSIONS), stop=stops)
     def deploy(self, version: str, stop: Stop | None) -> None:
-        self.version = version
+        self.ask_for(version)
         self.up(stop)
 
     @rule(config=st.sampled_from(CONFIGS), stop=stops)
@@ -74,7 +83,7 @@ class HostMachine(RuleBasedStateMachine):
 
     @rule(at_fault=st.booleans())
     def deploy_a_release_that_fails_its_watch(self, at_fault: bool) -> None:
-        self.version = VERSIONS[-1]
+        self.ask_for(VERSIONS[-1])
         self.up(Stop("watch", release_at_fault=at_fault))
 
     @rule(stop=stops)
@@ -87,14 +96,22 @@ class HostMachine(RuleBasedStateMachine):
         edge = self.host.edge
         assert edge
         slot = self.host.state.slots[idle(edge)]
-        self.version = slot.identity.rpartition("+")[0]
+        self.ask_for(slot.identity.rpartition("+")[0])
+        self.up(stop)
+
+    @precondition(lambda self: self.host.state.releases)
+    @rule(data=st.data(), stop=stops)
+    def ask_for_a_recorded_release(self, data: st.DataObject, stop: Stop | None) -> None:
+        identity = data.draw(st.sampled_from(sorted(self.host.state.releases)))
+        self.ask_for(identity.rpartition("+")[0], identity)
         self.up(stop)
 
     @precondition(lambda self: self.host.state.withdrawn)
     @rule(data=st.data(), stop=stops)
     def reinstate(self, data: st.DataObject, stop: Stop | None) -> None:
         identity = data.draw(st.sampled_from(sorted(self.host.state.withdrawn)))
-        self.version, _, self.config = identity.rpartition("+")
+        version, _, self.config = identity.rpartition("+")
+        self.ask_for(version)
         self.reinstated = pointer_token(identity, self.host.state.withdrawn[identity].serial)
         self.up(stop)
 
@@ -141,9 +158,10 @@ class HostMachine(RuleBasedStateMachine):
         """Whatever is asked for now: nothing, something new, any version in any configuration."""
         view = self.host.view()
         asked = [None, FRESH, *(release(v, c) for v in VERSIONS for c in CONFIGS)]
-        for wanted in asked:
-            decided = plan(view, wanted, self.reinstated)
-            assert decided == plan(view, wanted, self.reinstated), "one input has one plan"
+        plans = [plan(view, wanted, self.reinstated) for wanted in asked]
+        assert plans == [plan(view, w, self.reinstated) for w in asked], "one input has one plan"
+        pins = sorted(self.host.state.releases)
+        for decided in (*plans, *(plan(view, None, self.reinstated, pin) for pin in pins)):
             if decided.action != "refuse":
                 self.check_live_slot_stays_as_it_is(decided)
                 self.check_serial(decided)
@@ -159,8 +177,10 @@ class HostMachine(RuleBasedStateMachine):
             assert declared.release.identity == live.identity
 
     def check_serial(self, decided: Plan) -> None:
-        step = 1 if decided.changes_traffic else 0
-        assert decided.serial == self.host.state.serial + step
+        state = self.host.state
+        moved = decided.changes_traffic
+        assert decided.serial == (state.serial + 1 if moved else state.confirmed)
+        assert decided.asked or not (decided.target and decided.serial)
 
     def check_busy_workers_stay(self, decided: Plan) -> None:
         declared = {s.release.identity for s in decided.slots}
@@ -181,6 +201,10 @@ class HostMachine(RuleBasedStateMachine):
     def the_serial_never_decreases(self) -> None:
         assert self.host.state.serial >= self.serial
         self.serial = self.host.state.serial
+
+    @invariant()
+    def each_switch_is_told_once(self) -> None:
+        assert self.host.told == sorted(set(self.host.told))
 
     @invariant()
     def at_most_one_slot_is_live(self) -> None:
@@ -222,6 +246,16 @@ class HostMachine(RuleBasedStateMachine):
     def still_holds(self, pointer: Pointer) -> bool:
         slot = self.host.state.slots[pointer.colour]
         return slot.identity == pointer.identity and slot.status == "ready"
+
+    @invariant()
+    def a_pinned_release_that_stands_ready_serves_or_was_withdrawn(self) -> None:
+        for slot in self.host.state.slots.values():
+            host = self.unlocked_copy()
+            if slot.status == "ready" and slot.identity not in host.state.withdrawn:
+                host.run(plan(host.view(), FRESH, "", slot.identity))
+                host.revert()
+                assert host.edge
+                assert host.edge.identity == slot.identity
 
     @invariant()
     def a_new_configuration_is_never_refused(self) -> None:

@@ -69,12 +69,22 @@ def test_redis_conf_holds_no_password() -> None:
 
 
 def test_the_unnamed_user_may_only_ping() -> None:
-    assert users_acl(configured().redis).splitlines()[0] == "user default on nopass -@all +ping"
+    assert (
+        users_acl(configured().redis, "operator").splitlines()[0]
+        == "user default on nopass -@all +ping"
+    )
 
 
 def test_the_application_may_flush_a_database_but_not_all() -> None:
-    user = users_acl(configured().redis).splitlines()[1]
+    user = users_acl(configured().redis, "operator").splitlines()[1]
     assert user.startswith("user app on >placeholder-redis ")
     assert "-@dangerous" in user
     assert "+flushdb" in user
     assert "flushall" not in user
+
+
+def test_the_operator_sets_limits_and_sees_no_data() -> None:
+    user = users_acl(configured().redis, "operator").splitlines()[2]
+    assert user.startswith("user ops on #")
+    assert user.endswith(" -@all +ping +config|get +config|set")
+    assert "operator" not in user

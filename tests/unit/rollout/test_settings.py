@@ -65,10 +65,13 @@ def test_one_mistake_is_counted_in_the_singular() -> None:
     ("key", "value", "expected"),
     [
         ("version", "latest", "version: expected an exact version (latest is none), got 'latest'"),
+        ("watchSeconds", "0", "watchSeconds: expected greater than or equal to 1, got '0'"),
+        ("redisPassword", "a b", "redisPassword: expected a value without blanks, got (secret)"),
         (
             "version",
             "a b",
-            "version: expected a version as in an image tag, such as 1.2.0, got 'a b'",
+            "version: expected a version as in an image tag, such as 1.2.0, or a recorded release, "
+            "such as 1.2.0+5afe96dbfacc, got 'a b'",
         ),
         ("protect", "perhaps", "protect: expected true or false, got 'perhaps'"),
         ("environment", "", "environment: expected a value (it is empty), got ''"),

@@ -28,7 +28,7 @@ def host(
     monkeypatch.setenv("STUB_HOME", str(tmp_path))
     monkeypatch.setenv("YTOPS_WHO", "ann@laptop")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    for name in ("DOCKER_HOST", "WEBHOOK", "STEP", "YTOPS_WHY"):
+    for name in ("DOCKER_HOST", "WEBHOOK", "STEP", "REDACT", "YTOPS_WHY"):
         monkeypatch.delenv(name, raising=False)
     for pause in ("notify.PAUSE_SECONDS", "steps._boot.POLL_SECONDS", "steps.switch.POLL_SECONDS"):
         monkeypatch.setattr(f"ops.{pause}", 0.01)

@@ -72,6 +72,7 @@ class Host:
 
     def step(self, name: str, parameters: Record, **secrets: str) -> Ran:
         self.monkeypatch.setenv("STEP", parameters.model_dump_json())
+        self.monkeypatch.setenv("STACK", "test")
         for variable, value in secrets.items():
             self.monkeypatch.setenv(variable, value)
         code = main([name])
@@ -118,5 +119,5 @@ def inspected(
 
 def state_of(live: dict[str, str] | None = LIVE, serial: int = 1, **more: Any) -> dict[str, Any]:
     """What the agent answers to `state`."""
-    return {"result": {"state": {"live": live, "serial": serial, "pending": None, **more},
-                       "edge": live, "workers": {}}}  # fmt: skip
+    remembered = {"live": live, "serial": serial, "confirmed": serial, "pending": None, **more}
+    return {"result": {"state": remembered, "edge": live, "workers": {}}}

@@ -87,6 +87,7 @@ SWITCH = steps.Switch(
     serial=2,
     source=Pointer(**LIVE),
     target=Pointer(**TARGET),
+    claim=2,
     kind="deploy",
     asked=Wanted(version="1.1.0", fingerprint="bbbbbbbbbbbb"),
     watch=steps.Watch(seconds=30, error_rate=0.01, p95_ms=500, min_requests=20),
@@ -105,8 +106,14 @@ SWITCH = steps.Switch(
 CACHE = steps.Cache(redis=NAMES.redis, user="app", database=1, serial=2)
 
 FILES = steps.Files(
-    image="redis:7", volume=NAMES.volume("redis-config"), user="999:999", reload=NAMES.redis
+    image="redis:7",
+    volume=NAMES.volume("redis-config"),
+    user="999:999",
+    server=NAMES.redis,
+    kind="redis",
+    maxmemory="384mb",
 )
+PG_FILES = FILES.model_copy(update={"server": NAMES.postgres, "kind": "postgres"})
 
 EDGE_FILES = steps.EdgeFiles(
     switch=NAMES.switch, edge=NAMES.edge, config_hash="abc", self_signed=False

@@ -12,10 +12,14 @@ import pytest
 
 from ops.steps import _files, files
 from rollout.steps import Notify
-from tests.unit.steps.host import HOST, NAMES, Host
+from tests.unit.steps.host import HOST, NAMES, Host, state_of
 from tests.unit.steps.parameters import CACHE, EDGE_FILES, FILES, ROLES
 
-DONE = Notify(stack="test", source="1.0.0+a", target="1.1.0+b", kind="deploy", serial=2)
+DONE = Notify(stack="test", switch=NAMES.switch, serial=2)
+LAST = {
+    "at": "2026-01-10T06:00:00+00:00", "kind": "rollback", "serial": 2,
+    "source": "1.1.0+b", "target": "1.0.0+a", "who": "bob@desk",
+}  # fmt: skip
 PASSWORDS = {"APP_PASSWORD": "it's\\hush", "REPLICATION_PASSWORD": "hush-hush"}
 
 
@@ -53,7 +57,53 @@ def test_without_a_webhook_nobody_is_told(host: Host) -> None:
     assert host.step("notify", DONE).out == "no webhook is configured: nobody is told\n"
 
 
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
+    """What is sent to the webhook from here on."""
+    sent: list[tuple[str, dict[str, object]]] = []
+
+    def send(url: str, text: str, fields: dict[str, object], say: object) -> bool:
+        sent.append((text, fields))
+        return True
+
+    monkeypatch.setattr("ops.notify.send", send)
+    return sent
+
+
+def test_people_are_told_what_the_host_remembers_of_the_switch(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = told(monkeypatch)
+    failed = {**LAST, "kind": "revert", "serial": 3}
+    host.agent("state", state_of(last_switch=LAST, last=failed))
+    assert host.step("notify", DONE, WEBHOOK="http://hook").out == "told the webhook\n"
+    ((text, fields),) = sent
+    assert text == "YTEMPIRE test: rollback of 1.0.0+a is done (before: 1.1.0+b)"
+    assert fields == {
+        "event": "done", "stack": "test", "source": "1.1.0+b", "target": "1.0.0+a",
+        "kind": "rollback", "serial": 2, "who": "bob@desk",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("last", [None, {**LAST, "serial": 3}])
+def test_nothing_is_told_of_a_switch_that_the_host_does_not_remember(
+    host: Host, monkeypatch: pytest.MonkeyPatch, last: dict[str, object] | None
+) -> None:
+    sent = told(monkeypatch)
+    host.agent("state", state_of(last_switch=last))
+    ran = host.step("notify", DONE, WEBHOOK="http://hook")
+    assert ran.out == "nobody was told: the host does not remember switch 2\n"
+    assert not sent
+
+
+def test_an_agent_that_does_not_answer_fails_no_notification(host: Host) -> None:
+    host.agent("state", {"error": "the switch agent failed in state"})
+    ran = host.step("notify", DONE, WEBHOOK="http://hook")
+    assert (ran.code, ran.error) == (0, "")
+    assert ran.out == "nobody was told: the switch agent failed in state\n"
+
+
 def test_a_dead_webhook_fails_nothing_and_keeps_its_secret(host: Host) -> None:
+    host.agent("state", state_of(last_switch=LAST))
     ran = host.step("notify", DONE, WEBHOOK="http://127.0.0.1:9/services/T0/hush")
     assert (ran.code, ran.error) == (0, "")
     assert ran.out == (
@@ -64,28 +114,26 @@ def test_a_dead_webhook_fails_nothing_and_keeps_its_secret(host: Host) -> None:
 
 @pytest.mark.parametrize("url", ["hush", "http://hush hush/", "http://[hush"])
 def test_a_webhook_that_is_no_url_fails_nothing(host: Host, url: str) -> None:
+    host.agent("state", state_of(last_switch=LAST))
     ran = host.step("notify", DONE, WEBHOOK=url)
     assert ran.code == 0
     assert "hush" not in ran.out
 
 
 def test_files_reach_the_volume_as_an_archive_on_stdin(host: Host) -> None:
-    host.container(NAMES.redis)
+    host.no_container(NAMES.redis)
     ran = host.step("files", FILES, FILES=json.dumps({"redis.conf": "hush", "a/b": "x"}))
     (call,) = host.calls("run")
     with tarfile.open(fileobj=io.BytesIO(call["stdin"].encode())) as tar:
         assert {(m.name, m.mode) for m in tar} == {("redis.conf", 0o440), ("a/b", 0o440)}
     assert not any("hush" in word for word in call["argv"])
-    assert ran.out == (
-        f"2 files in {NAMES.volume('redis-config')}\n{NAMES.redis} reads them again\n"
-    )
-    assert host.calls("kill", "--signal", "HUP", NAMES.redis)
+    assert ran.out == f"2 files in {NAMES.volume('redis-config')}\n"
 
 
 def test_a_server_that_does_not_run_is_not_told(host: Host) -> None:
     host.no_container(NAMES.redis)
     assert host.step("files", FILES, FILES='{"a": "b"}').code == 0
-    assert not host.calls("kill")
+    assert not host.calls("exec")
 
 
 def test_a_fresh_volume_is_given_to_its_user(host: Host) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -132,6 +134,37 @@ def test_whoever_fails_tells_the_webhook(
             "who": "ann@laptop",
         }
     ]
+
+
+def test_whoever_is_stopped_tells_the_webhook(
+    host: Host, webhook: tuple[str, list[dict[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("ops.steps.cache.run", stop)
+    assert host.step("cache", CACHE, WEBHOOK=webhook[0]).code == 130
+    assert webhook[1][0]["text"] == (
+        "YTEMPIRE test: the deploy was stopped at cache: cache was stopped by SIGINT. "
+        "Next: `ytops up`, which goes on from here."
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "dsn https://k3y@sentry.example/1",
+        "in a URL: a%2Fb%20c",
+        r"in JSON: \"quoted\"",
+        "line-one-of-2",
+    ],
+)
+def test_the_applications_secrets_are_known_by_their_values(host: Host, said: str) -> None:
+    secrets = ["https://k3y@sentry.example/1", "a/b c", '"quoted"', "line-one-of-2\nline-two-of-2"]
+    host.answers("exec", out=said)
+    ran = host.step("cache", CACHE, REDACT=json.dumps(secrets))
+    assert "***" in ran.error
+    assert said not in ran.error
 
 
 def test_secrets_are_blotted_out_of_what_programs_say(host: Host) -> None:

@@ -6,14 +6,16 @@ import hashlib
 import os
 import subprocess
 import textwrap
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.steps import backup
+from rollout import dumps
 from rollout.steps import Image
-from tests.unit.steps.host import HOST, NAMES, Host, inspected, state_of
+from tests.unit.steps.host import HOST, NAMES, Host, Ran, inspected, state_of
 from tests.unit.steps.parameters import BACKUP, CLAIM, DIGEST, KEY, MIGRATE, MIGRATION
 
 SECRET = "postgres://ytempire:hush-hush@postgres:5432/ytempire"
@@ -58,6 +60,17 @@ def test_an_image_that_is_not_there_is_pulled(host: Host) -> None:
     host.answers("pull", out="abc: Waiting\nabc: Pull complete\nStatus: Downloaded\n")
     ran = host.step("image", IMAGE)
     assert ran.out.startswith("abc: Pull complete\nStatus: Downloaded\nytempire/backend:1.1.0 pull")
+
+
+@pytest.mark.parametrize("there_already", [True, False])
+def test_an_image_by_digest_gets_its_tag(host: Host, there_already: bool) -> None:
+    found: dict[str, Any] = {"out": f'[{{"Id": "x", "RepoDigests": ["r@{DIGEST}"]}}]'}
+    missing: dict[str, Any] = {"error": "No such image: x", "code": 1}
+    by_digest = found if there_already else missing
+    host.answers("image", "inspect", IMAGE.image, then=(found,), **by_digest)
+    host.answers("image", "inspect", IMAGE.tag, **missing)
+    host.step("image", IMAGE)
+    assert [call["argv"] for call in host.calls("tag")] == [["tag", IMAGE.image, IMAGE.tag]]
 
 
 def test_a_local_image_that_is_missing_names_the_ways_out(host: Host) -> None:
@@ -212,6 +225,33 @@ def test_a_backup_says_its_size_and_marks_itself(host: Host) -> None:
     assert ran.out.endswith(" s\nsha256 abc\n")
     (mark,) = host.asked("mark")
     assert (mark["key"], mark["note"]) == (f"green-backup#{KEY}", f"{name}, 1.2 MB, 9 tables")
+
+
+def noted(host: Host, note: str, migrated: bool) -> Ran:
+    """The backup, when an earlier run left this note."""
+    dump(host)
+    done = {"result": {"marked": True, "note": note}}
+    migration_done = {"result": {"marked": migrated, "note": "2.0 s"}}
+    host.agent("marked", done, migration_done)
+    return host.step("backup", BACKUP)
+
+
+def test_a_fresh_dump_of_an_earlier_run_is_enough(host: Host) -> None:
+    note = dumps.name(datetime.now(UTC) - timedelta(minutes=50), "1.1.0+bbbbbbbbbbbb")
+    assert noted(host, note, migrated=False).out == f"already backed up for {KEY} ({note})\n"
+    assert not host.calls("create")
+
+
+@pytest.mark.parametrize("note", ["20250102T030405Z-1.1.0+bbbbbbbbbbbb.dump, 1 kB", "no time"])
+def test_a_dump_of_last_week_is_not(host: Host, note: str) -> None:
+    ran = noted(host, note, migrated=False)
+    assert ran.out.startswith(f"the dump of an earlier run is too old ({note}): another one\n")
+    assert host.asked("mark")
+
+
+def test_after_the_migrations_an_old_dump_is_the_right_one(host: Host) -> None:
+    note = "20250102T030405Z-1.1.0+bbbbbbbbbbbb.dump"
+    assert noted(host, note, migrated=True).out == f"already backed up for {KEY} ({note})\n"
 
 
 def test_a_backup_s_password_is_in_no_argument_list(host: Host) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ops.switch.protocol import Begin
 from tests.unit.steps.host import LIVE, NAMES, TARGET, Host, state_of
 from tests.unit.steps.parameters import SWITCH, WORKER
 
@@ -59,11 +60,21 @@ def test_the_agent_is_told_all_that_it_must_know(switch: Host) -> None:
         "serial": 2,
         "source": LIVE,
         "target": TARGET,
+        "claim": 2,
         "kind": "deploy",
         "asked": {"version": "1.1.0", "fingerprint": "bbbbbbbbbbbb"},
         "who": "ann@laptop",
         "why": "too slow",
+        "fences": "",
     }
+    assert Begin.model_validate({key: value for key, value in begin.items() if key != "verb"})
+
+
+def test_a_switch_that_was_pending_at_first_sight_is_the_one_to_overtake(switch: Host) -> None:
+    switch.agent("state", PENDING, state_of())
+    switch.step("switch", SWITCH)
+    (begin,) = switch.asked("begin")
+    assert begin["fences"] == "t1"
 
 
 def test_a_confirmed_switch_is_not_done_again(switch: Host) -> None:
@@ -73,9 +84,19 @@ def test_a_confirmed_switch_is_not_done_again(switch: Host) -> None:
     assert verbs(switch) == []
 
 
+def test_a_confirmed_switch_is_not_done_again_after_a_later_one_failed(switch: Host) -> None:
+    last = {"kind": "rollback", "serial": 2, "target": "1.1.0+b", "who": "ann", "at": "T"}
+    failed = {"kind": "revert", "serial": 3, "target": "1.1.0+b", "who": "bob", "at": "U"}
+    more = {"confirmed": 2, "last_switch": last, "last": failed}
+    switch.agent("state", state_of(live=TARGET, serial=3, **more))
+    ran = switch.step("switch", SWITCH)
+    assert verbs(switch) == []
+    assert ran.out.splitlines()[-1] == "rollback 2 to 1.1.0+b by ann at T"
+
+
 def test_a_switch_ends_with_the_hosts_own_words_about_it(switch: Host) -> None:
     last = {"kind": "deploy", "serial": 2, "target": "1.1.0+b", "who": "ann", "at": "T"}
-    switch.agent("state", state_of(live=TARGET, serial=2, last=last))
+    switch.agent("state", state_of(live=TARGET, serial=2, last_switch=last))
     ran = switch.step("switch", SWITCH)
     assert ran.out.splitlines()[-1] == "deploy 2 to 1.1.0+b by ann at T"
 

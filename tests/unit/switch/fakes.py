@@ -59,6 +59,7 @@ def host_state() -> HostState:
     """Blue serves the old release; green is ready with the new one."""
     return HostState(
         serial=4,
+        confirmed=4,
         claim=2,
         live=BLUE,
         asked=Wanted(version="1.0.0", fingerprint="aaaaaaaaaaaa"),
@@ -74,6 +75,7 @@ def begin(**changes: object) -> Begin:
     fields: dict[str, object] = {
         "serial": 5,
         "target": GREEN,
+        "claim": 2,
         "asked": Wanted(version="1.1.0", fingerprint="bbbbbbbbbbbb"),
         "kind": "deploy",
         "who": "ann@laptop",
@@ -247,7 +249,7 @@ class FakeControl:
     """Celery workers by node name, each with the queues that it consumes."""
 
     workers: dict[str, set[str]] = field(default_factory=dict)
-    busy: dict[str, int] = field(default_factory=dict)
+    busy: dict[str, int | None] = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)
     down: Exception | None = None
     sent: list[str] = field(default_factory=list)
@@ -260,7 +262,7 @@ class FakeControl:
             if node not in self.deaf and (nodes is None or node in nodes)
         }
 
-    def jobs(self, nodes: Sequence[str], timeout: float) -> dict[str, int]:
+    def jobs(self, nodes: Sequence[str], timeout: float) -> dict[str, int | None]:
         self._check()
         return {node: self.busy.get(node, 0) for node in nodes}
 

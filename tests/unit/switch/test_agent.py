@@ -124,7 +124,7 @@ def test_after_a_lost_confirmation_traffic_stays_where_it_is(host: Host) -> None
     host.start(edge=GREEN)
     assert host.switch.edge_pointer() == host.store.state.live == GREEN
     assert host.store.state.pending is None
-    assert host.store.state.serial == 5
+    assert (host.store.state.serial, host.store.state.confirmed) == (5, 5)
 
 
 def test_with_both_states_lost_nothing_moves_and_nobody_may_deploy(host: Host) -> None:
@@ -165,6 +165,35 @@ def test_a_claim_ends_a_pending_switch(host: Host) -> None:
     assert claim(host) == {"claim": 3}
     assert host.store.state.pending is None
     assert host.switch.edge_pointer() == BLUE
+
+
+@pytest.mark.parametrize("changes", [{"claim": 2}, {"claim": 5}, {"live": GREEN}])
+def test_a_claim_that_is_refused_leaves_a_pending_switch(
+    host: Host, changes: dict[str, Any]
+) -> None:
+    host.start(host_state(), BLUE)
+    host.store.update(pending=pending())
+    host.edge.point(GREEN, NEW, 5)
+    with pytest.raises(SwitchRefused, match="expected"):
+        claim(host, **changes)
+    assert host.store.state.pending
+    assert host.switch.edge_pointer() == GREEN
+
+
+def test_a_claim_that_was_made_before_leaves_a_pending_switch(host: Host) -> None:
+    host.start(host_state(), BLUE)
+    host.store.update(pending=pending())
+    host.edge.point(GREEN, NEW, 5)
+    assert claim(host, release=NEW, claim=2) == {"claim": 2}
+    assert host.store.state.pending
+
+
+def test_right_after_a_start_no_release_is_forgotten(host: Host) -> None:
+    old = {(r := release(f"0.{n}.0")).identity: r for n in range(20)}
+    state = host_state()
+    host.start(state.model_copy(update={"releases": {**old, **state.releases}}), BLUE)
+    claim(host)
+    assert set(host.store.state.releases) > set(old)
 
 
 @pytest.mark.parametrize(("draining", "seconds"), [(True, 60), (False, 2.5)])

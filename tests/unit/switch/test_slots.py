@@ -30,12 +30,33 @@ def test_a_claim_takes_the_idle_slot() -> None:
     assert not slot.was_live
 
 
-def test_a_release_in_no_slot_is_forgotten() -> None:
-    assert set(claimed().releases) == {OLD.identity, NEXT.identity}
+def crowded() -> HostState:
+    """A host that knows more releases than it keeps, the oldest first."""
+    more = {(r := release(f"0.{n}.0")).identity: r for n in range(slots.RELEASES_KEPT + 2)}
+    state = host_state()
+    return state.model_copy(update={"releases": {**more, **state.releases}})
+
+
+def test_old_releases_in_no_slot_are_forgotten() -> None:
+    left = claimed(crowded()).releases
+    assert release("0.2.0").identity not in left
+    assert release("0.3.0").identity in left
+    assert set(left) > {OLD.identity, NEW.identity, NEXT.identity}
 
 
 def test_a_release_whose_workers_answer_is_remembered() -> None:
-    assert NEW.identity in claimed(working={NEW.identity}).releases
+    first = release("0.0.0").identity
+    assert first in claimed(crowded(), working={first}).releases
+
+
+def test_while_nobody_knows_which_workers_there_are_nothing_is_forgotten() -> None:
+    state = crowded()
+    assert set(slots.claim(state, ask(), BLUE, None).releases) > set(state.releases)
+
+
+def test_a_release_that_is_claimed_again_counts_as_new() -> None:
+    once = slots.claim(crowded(), ask(release=release("0.0.0")), BLUE, set())
+    assert list(once.releases)[-1] == release("0.0.0").identity
 
 
 def test_the_same_claim_again_changes_nothing() -> None:

@@ -24,6 +24,11 @@ from tests.unit.switch.fakes import (
     world,
 )
 
+# After the usual switch: back to where it came from.
+BACK: dict[str, Any] = {
+    "serial": 6, "target": BLUE, "claim": 1, "source": GREEN, "kind": "rollback"
+}  # fmt: skip
+
 
 @pytest.fixture
 def at(tmp_path: Path) -> World:
@@ -62,7 +67,7 @@ def test_a_begun_switch_is_pending_until_it_is_confirmed(at: World) -> None:
     assert at.state.live == BLUE
     at.switch.confirm(Confirm(token=token, note="fine", seconds=12))
     assert at.state.pending is None
-    assert (at.state.live, at.state.serial) == (GREEN, 5)
+    assert (at.state.live, at.state.serial, at.state.confirmed) == (GREEN, 5, 5)
     assert at.state.slots["green"].was_live
 
 
@@ -70,6 +75,7 @@ def test_a_confirmed_switch_is_in_the_history(at: World, tmp_path: Path) -> None
     at.switch.confirm(Confirm(token=started(at), note="fine", seconds=12))
     assert at.state.last
     assert at.state.last.kind == "deploy"
+    assert at.state.last_switch == at.state.last
     line = (tmp_path / "control" / "history.jsonl").read_text()
     assert line == at.state.last.model_dump_json() + "\n"
 
@@ -95,7 +101,7 @@ def test_a_rollback_withdraws_what_it_leaves(at: World) -> None:
 
 def test_a_switch_to_where_somebody_moved_the_edge_makes_it_known(at: World) -> None:
     at.store.update(live=GREEN)
-    at.switch.confirm(Confirm(token=started(at, target=BLUE, source=BLUE)))
+    at.switch.confirm(Confirm(token=started(at, target=BLUE, claim=1, source=BLUE)))
     assert at.state.live == BLUE
 
 
@@ -109,6 +115,21 @@ def test_a_confirmed_release_is_not_withdrawn_any_more(tmp_path: Path) -> None:
     assert NEW.identity not in at.state.withdrawn
 
 
+def test_what_was_confirmed_last_is_remembered_apart_from_what_was_moved_back(at: World) -> None:
+    at.switch.confirm(Confirm(token=started(at)))
+    confirmed = at.state.last
+    at.switch.abort(Abort(token=started(at, **BACK), why="bad", withdraw=True))
+    assert at.state.last
+    assert at.state.last.kind == "revert"
+    assert at.state.last_switch == confirmed
+
+
+def test_a_confirmed_switch_is_done_after_a_later_one_failed_too(at: World) -> None:
+    at.switch.confirm(Confirm(token=started(at)))
+    at.switch.abort(Abort(token=started(at, **BACK), why="bad", withdraw=True))
+    assert at.switch.begin(begin(), FakeCaller())["already"] is True
+
+
 # ---- refusals, before anything moves ------------------------------------------------------
 
 
@@ -117,8 +138,9 @@ def test_a_confirmed_release_is_not_withdrawn_any_more(tmp_path: Path) -> None:
     [
         ({"serial": 7}, "expected switch 5, got 7"),
         ({"source": None}, "expected traffic on no release, but the edge sends it to blue"),
-        ({"target": BLUE, "source": BLUE}, "blue serves 1.0.0+aaaaaaaaaaaa already"),
+        ({"target": BLUE, "claim": 1, "source": BLUE}, "blue serves 1.0.0+aaaaaaaaaaaa already"),
         ({"target": {"colour": "green", "identity": "9+c"}}, "which holds 1.1.0+bbbbbbbbbbbb"),
+        ({"claim": 1}, r"\(claim 1\) on green, which holds 1.1.0+bbbbbbbbbbbb \(claim 2\)"),
     ],
 )
 def test_a_switch_that_does_not_fit_is_refused(
@@ -232,9 +254,42 @@ def test_a_nginx_that_is_down_does_not_keep_the_rest_from_moving_back(at: World)
 
 def test_a_later_run_undoes_a_pending_switch_first(at: World) -> None:
     token = started(at)
-    started(at, who="bob@desk")
+    started(at, who="bob@desk", fences=token)
     with pytest.raises(SwitchRefused, match="overtaken by bob@desk's switch"):
         at.switch.confirm(Confirm(token=token))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"serial": 4}, "expected switch 5, got 4"),
+        ({"source": GREEN}, "expected traffic on green"),
+        ({"claim": 1}, "which holds"),
+        ({"fences": ""}, "bob@desk began to switch to green .* after this run looked"),
+    ],
+)
+def test_an_older_run_that_wakes_up_late_does_not_undo_a_newer_ones_switch(
+    at: World, changes: dict[str, Any], words: str
+) -> None:
+    token = started(at, who="bob@desk")
+    with pytest.raises(SwitchRefused, match=words):
+        started(at, **{"fences": token, **changes})
+    assert at.switch.confirm(Confirm(token=token)) == {"serial": 5}
+
+
+def test_a_lock_that_came_later_does_not_undo_a_switch_that_is_under_way(at: World) -> None:
+    token = started(at)
+    at.store.update(hold=Hold(who="bob", since="2026-01-01", why="an incident"))
+    with pytest.raises(SwitchRefused, match="locked by bob"):
+        started(at, fences=token)
+    assert at.state.pending
+
+
+def test_a_switch_that_nobody_waits_for_is_overtaken_by_anyone(at: World) -> None:
+    caller = FakeCaller()
+    started(at, caller)
+    caller.left = True
+    assert started(at, who="bob@desk")
 
 
 def test_a_token_nobody_remembers_names_the_last_event(at: World) -> None:
@@ -245,7 +300,7 @@ def test_a_token_nobody_remembers_names_the_last_event(at: World) -> None:
 
 def test_a_withdrawal_uses_its_number_up(at: World) -> None:
     at.switch.abort(Abort(token=started(at), why="bad", withdraw=True))
-    assert at.state.serial == 5
+    assert (at.state.serial, at.state.confirmed) == (5, 4)
     with pytest.raises(SwitchRefused, match="expected switch 6, got 5"):
         started(at)
 

@@ -1,0 +1,23 @@
+"""When the dump before a deploy was taken, and whether that is still good enough."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+# A run that goes on after a failure need not dump again; one that comes a week later must.
+FRESH = timedelta(hours=1)
+STAMP = "%Y%m%dT%H%M%SZ"
+
+
+def name(at: datetime, identity: str) -> str:
+    """`20260102T030405Z-1.2.0+ab12cd34ef56.dump`."""
+    return f"{at.astimezone(UTC):{STAMP}}-{identity}.dump"
+
+
+def is_fresh(note: str, now: datetime) -> bool:
+    """By the note of its marker, which begins with its name. Without a time in it, it is not."""
+    try:
+        taken = datetime.strptime(note.partition("-")[0], STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return abs(now - taken) < FRESH

@@ -333,7 +333,8 @@ def bootstrap(log: Path) -> None:
         source = [sources] if sources else []
         command = ["mmdebstrap", "--variant=minbase", *lean, SUITE, archive, *source]
         run_logged(command, log, "mmdebstrap", again)
-        run_logged(["docker", "import", archive, BOOTSTRAPPED_BASE], log, "docker import", again)
+        label = ["--change", f"LABEL {KEY_LABEL}=bootstrap"]  # so that `make down` knows it as ours
+        run_logged(["docker", "import", *label, archive, BOOTSTRAPPED_BASE], log, "import", again)
 
 
 def _need_mmdebstrap(log: Path) -> None:

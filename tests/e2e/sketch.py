@@ -15,11 +15,18 @@ from tests.e2e.world import ROOT, Outcome
 
 HEAD = """\
 import os
+from types import SimpleNamespace as Some
 import pulumi
 from pulumi import ResourceOptions
 from pulumi_command.local import Command, Logging
 
 TURN = os.environ.get("TURN", "1")
+# What a step of ours reads of the settings.
+SETTINGS = Some(
+    stack="sketch",
+    deployment=Some(docker_host="unix:///none"),
+    operations=Some(notify_webhook=""),
+)
 
 def do(name, *, turn="", fails=False, waits=0, **more):
     '''A command that notes in `done` when it begins; in the end it may fail.'''

@@ -53,7 +53,7 @@ def test_what_depends_on_our_gate_waits_for_it(draw: Draw) -> None:
         from components.step import step
         from rollout.steps import Gate
         gate = step("gate", Gate(action="deploy", reason=TURN, target=None, serial=1),
-                    "unix:///none", ResourceOptions(), key=TURN)
+                    SETTINGS, ResourceOptions(), key=TURN)
         do("gated", opts=ResourceOptions(depends_on=[gate]))
     """)
     assert sketch.up().ok
@@ -153,7 +153,7 @@ def test_a_step_of_ours_is_replaced_without_a_delete(draw: Draw) -> None:
         from components.step import step
         from rollout.steps import Gate
         step("gate", Gate(action="deploy", reason="", target=None, serial=int(TURN)),
-             "unix:///none", ResourceOptions(), key=TURN)
+             SETTINGS, ResourceOptions(), key=TURN)
     """)
     assert sketch.up().ok
     outcome = sketch.up(TURN="2")

@@ -216,7 +216,7 @@ class World:
         self.set("version", release["version"])
         self.set("backendEnvironment", turn)
         withdrawn = state["withdrawn"].get(identity)
-        self.set("reinstate", f"{identity}@{withdrawn['serial']}" if withdrawn else "")
+        self.set("reinstate", f"{identity}@{withdrawn['serial']}" if withdrawn else None)
         return identity
 
     @contextmanager

@@ -105,8 +105,8 @@ class SecondHost:
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            ended = self._engine.poll() is not None
-            assert not ended and time.monotonic() < deadline, self.log.read_text()[-3000:]
+            lives = self._engine.poll() is None and time.monotonic() < deadline
+            assert lives, self.log.read_text()[-3000:]
             time.sleep(0.1)
 
     def stop_engine(self, number: signal.Signals = signal.SIGTERM) -> None:

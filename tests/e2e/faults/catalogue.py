@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.e2e.faults.scene import Scene
     from tests.e2e.world import Outcome
 
-MODULES = ("kills", "interrupts", "agents")
+MODULES = ("kills", "interrupts", "agents", "services", "drift")
 
 # What a fault breaks into: a deploy of a new release, a rollback, or a quiet system.
 Change = Literal["deploy", "rollback", "nothing"]

@@ -9,19 +9,21 @@ ports that it publishes are in the namespace: what asks them is run `inside` it.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 START_SECONDS = 60
 STOP_SECONDS = 60
+CLONE_NEWNET = 0x40000000  # setns(2)
 # Free of the shared engine: what `docker save` gives is read by the second one from a pipe.
 COPY_SECONDS = 300
 
@@ -54,6 +56,21 @@ class SecondHost:
 
         Not `ip netns exec`, which hides the control groups."""
         return ("nsenter", f"--net={self.namespace}")
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """For a while, what this thread does and starts (commands, a load's thread) is inside, and
+        speaks to this engine."""
+        before = os.environ.get("DOCKER_HOST")
+        with open("/proc/thread-self/ns/net") as outside, self.namespace.open() as namespace:
+            _set_namespace(namespace.fileno())
+            os.environ["DOCKER_HOST"] = self.docker_host
+            try:
+                yield
+            finally:
+                _set_namespace(outside.fileno())
+                os.environ.pop("DOCKER_HOST")
+                os.environ.update({"DOCKER_HOST": before} if before else {})
 
     @property
     def namespace(self) -> Path:
@@ -131,7 +148,8 @@ class SecondHost:
 
     def load_images(self, *names: str) -> None:
         """Copy images from the first engine."""
-        save = subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE)
+        environment = {k: v for k, v in os.environ.items() if k != "DOCKER_HOST"}
+        save = subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE, env=environment)
         subprocess.run(
             self._docker("load", "--quiet"), stdin=save.stdout, stdout=subprocess.DEVNULL,
             check=True, timeout=COPY_SECONDS,
@@ -212,6 +230,13 @@ class SecondHost:
         places = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         ours = (f"{self._run}/", f"{self.disk}/")
         return [p for p in reversed(places) if p == str(self.disk) or p.startswith(ours)]
+
+
+def _set_namespace(descriptor: int) -> None:
+    """Of this thread alone, and of what it starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def _call(*command: str) -> None:

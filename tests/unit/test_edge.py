@@ -60,10 +60,12 @@ def test_an_include_that_was_edited_by_hand_says_nothing() -> None:
 
 
 def test_a_reload_gives_the_same_traffic_another_load() -> None:
-    text = render_active(BLUE, OLD, "172.30.0.66", 7, "load")
+    text = render_active(BLUE, OLD, "172.30.0.66", 7, "0123456789ab")
     active = read_active(text)
     assert active
-    assert reloaded(text, active, "next") == render_active(BLUE, OLD, "172.30.0.66", 7, "next")
+    assert reloaded(text, active, "ba9876543210") == render_active(
+        BLUE, OLD, "172.30.0.66", 7, "ba9876543210"
+    )
 
 
 def test_the_include_sends_traffic_to_the_slots_address() -> None:

@@ -154,6 +154,7 @@ class Scene:
         self.before, self.colour = state["live"]["identity"], world.idle
         self.containers = set(_ids(world))
         self.load.take()
+        self.load.held_back = 0
         if self.fault.breaks == "deploy":
             # Of the live version: a bare other one would mean the release that stands ready.
             world.set("version", self.before.partition("+")[0])
@@ -270,8 +271,8 @@ class Scene:
 
     def _check_users(self, result: Result) -> None:
         """No request failed, or only while what was hit was away."""
-        answers = self.load.take()
-        result.count(answers)
+        result.count(self.load.take())
+        result.rate, result.held_back = self.load.rate, self.load.held_back
         if self.fault.hits == "nothing":
             assert not result.failed, f"{sum(result.failed.values())} failed: {result.failed}"
             return

@@ -271,7 +271,11 @@ class World:
         state = self.folder / "state" / ".pulumi"
         file = state / "stacks" / "ytempire" / f"{self.stack}.json"
         locks = state / "locks" / "organization" / "ytempire" / self.stack
-        latest = json.loads(file.read_text())["checkpoint"]["latest"] or {}
+        locked = any(locks.glob("*.json"))
+        try:
+            latest = json.loads(file.read_text())["checkpoint"]["latest"] or {}
+        except json.JSONDecodeError:
+            return Recorded("not readable", [], locked)
         stacks = [r for r in latest["resources"] if r["type"] == "pulumi:pulumi:Stack"]
         return Recorded(
             output=str((stacks[0].get("outputs") or {}).get("release", "")) if stacks else "",
@@ -279,7 +283,7 @@ class World:
                 operation["resource"]["urn"].rsplit("::", 1)[-1]
                 for operation in latest.get("pending_operations") or ()
             ],
-            locked=any(locks.glob("*.json")),
+            locked=locked,
         )
 
     def live(self) -> tuple[str, str]:

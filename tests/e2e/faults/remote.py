@@ -37,7 +37,7 @@ class Remote:
         self.host = SecondHost(self.name, self.folder / "host", disk_mb=DISK_MB)
         self.proxy = FaultProxy(PROXY_PORT, SSH_PORT, API_PORT)
         self.sshd = Sshd(
-            self.folder / "sshd",
+            self.folder.with_name("ssh"),  # short: ssh makes a socket there
             SSH_PORT,
             through=PROXY_PORT,
             settings=f"SetEnv DOCKER_HOST={self.host.docker_host}\n",

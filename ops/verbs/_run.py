@@ -78,7 +78,9 @@ class Run:
         self.changed = self._go("up", "--yes", "--message", message, *flags).done
 
     def _recover(self) -> list[str]:
-        needs = recover.needs(self.place, self._recorded())
+        recorded = self._recorded()
+        recover.rename_back(self.place, recorded, say)
+        needs = recover.needs(self.place, recorded)
         for what in needs.drift:
             say(f"{what}: the engine looks at the host first ({recover.REFRESH}).")
         if needs.lost:

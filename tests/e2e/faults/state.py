@@ -11,12 +11,12 @@ from tests.e2e.faults.moments import BEGIN, MID, Moment
 from tests.e2e.faults.scene import Scene
 from tests.e2e.faults.services import at
 from tests.e2e.world import docker
+from toolchain.packages import faketime
 
 STATE = "The engine's state file is damaged"
 FULL = "The disk of the engine's state is full"
 CLOCK = "A clock is set back by a day"
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 YESTERDAY = {"FAKETIME": "-1d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 BACKEND_MB = 16
 
@@ -70,7 +70,7 @@ def fill(scene: Scene) -> None:
 
 def deployer_in_the_past(scene: Scene) -> None:
     """The program, the steps and `ytops`: what is Python. The engine is Go and asks the kernel."""
-    scene.environment |= {"LD_PRELOAD": str(FAKETIME), **YESTERDAY}
+    scene.environment |= {"LD_PRELOAD": str(faketime()), **YESTERDAY}
 
 
 def agent_in_the_past(scene: Scene) -> None:
@@ -79,7 +79,7 @@ def agent_in_the_past(scene: Scene) -> None:
     today = world.get("opsImage") or "ytempire/ops:0.1.0"
     image = f"ytempire/ops:{world.stack}-yesterday"
     made = docker("create", today).strip()
-    docker("cp", str(FAKETIME), f"{made}:/opt/libfaketime.so.1")
+    docker("cp", str(faketime()), f"{made}:/opt/libfaketime.so.1")
     variables = {"LD_PRELOAD": "/opt/libfaketime.so.1", **YESTERDAY}
     changes = (w for k, v in variables.items() for w in ("--change", f"ENV {k}={v}"))
     docker("commit", *changes, made, image)

@@ -198,7 +198,7 @@ def _wake(docker: Docker, container: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         # Docker's own health check comes every few seconds only; the client knows at once.
-        if '"ok"' in docker.exec(container, *CLIENT, "health", timeout=10).out:
+        if '"ok"' in docker.exec(container, *CLIENT, "health").out:
             return
         found = docker.inspect(container)
         if found is None or found.stopped:

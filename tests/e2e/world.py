@@ -262,7 +262,13 @@ class World:
 
     def state(self) -> dict[str, Any]:
         """What the host remembers, read straight out of the switch's volume."""
-        text = docker("exec", self.name("switch"), "cat", "/control/state.json")
+        file = "/control/state.json"
+        if self.name("switch") in self.containers():
+            text = docker("exec", self.name("switch"), "cat", file)
+        else:
+            volume = f"{self.name('vol-control')}:/control:ro"
+            reader = ("--rm", "--network=none", f"--volume={volume}", "--entrypoint=cat")
+            text = docker("run", *reader, "ytempire-sandbox/redis:7", file)
         found: dict[str, Any] = json.loads(text)
         return found
 

@@ -191,7 +191,7 @@ def _wake(docker: Docker, container: str) -> None:
             f"There is no switch agent ({container}) on {docker.host}. "
             "Next: `ytops up`, which declares it"
         )
-    if found.running and found.health != "starting":
+    if found.running and found.health in ("", "healthy"):
         return
     if found.stopped:
         docker.start(container)

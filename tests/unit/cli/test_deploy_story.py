@@ -61,7 +61,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(Engine, "run", lambda self, *a, **k: on.run(*a, **k))
     monkeypatch.setattr(_recover, "unlock", lambda engine, say: None)
     monkeypatch.setattr(_ports, "check", lambda place: None)
-    monkeypatch.setattr(_recover, "seen", lambda docker, stack: containers())
+    for module in (_recover, _deploy):
+        monkeypatch.setattr(module, "seen", lambda docker, stack: containers())
     for module in (up, rollback, _deploy):
         monkeypatch.setattr(module, "observe", on.look)
     return on

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +117,22 @@ class Engine:
                 "over what that one lacks"
             )
         return read_state(answer.stdout)
+
+    def exchange_ids(self, ids: Mapping[str, str]) -> None:
+        """Have the state know resources by other ids."""
+        exported = self._call("stack", "export", "--stack", self.stack)
+        text = exported.stdout
+        for old, new in ids.items():
+            text = text.replace(old, new)
+        with tempfile.NamedTemporaryFile("w", prefix="ytops-state-", suffix=".json") as file:
+            file.write(text)
+            file.flush()
+            answer = self._call("stack", "import", "--stack", self.stack, "--file", file.name)
+        if exported.returncode or answer.returncode:
+            raise OpsError(
+                f"The state of {self.stack} can't be corrected: "
+                f"{_words(exported.stderr or answer.stderr)}\nNext: `ytops up`"
+            )
 
     def cancel(self) -> None:
         """Remove the stack's lock."""

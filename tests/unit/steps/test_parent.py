@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from components.step import command_line
 
 STEP = """
 import pathlib, sys, time
@@ -36,3 +39,13 @@ def test_a_step_stops_when_its_parent_is_killed(
     parent.kill()
     parent.wait(5)
     eventually(lambda: log.read_text() == "stopped by SIGTERM")
+
+
+def test_no_shell_stands_between_a_step_and_the_plugin_that_waits_for_it(tmp_path: Path) -> None:
+    program = tmp_path / "ytops-step"
+    program.write_text("#!/bin/sh\necho $PPID\n")
+    program.chmod(0o755)
+    shell = ["/bin/sh", "-c", command_line("switch")]
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    said = subprocess.check_output(shell, env={**os.environ, "PATH": path}, text=True)
+    assert int(said) == os.getpid()

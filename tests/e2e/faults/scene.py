@@ -137,6 +137,7 @@ class Scene:
         broken = self._break()
         with self._heal:
             pass
+        result.keep("broken", broken.text)
         record = self._look()
         self._settles()
         result.state = record.words(self.before, self.asked or self._now())
@@ -235,7 +236,7 @@ class Scene:
         if self.fault.by_hand:
             result.recovery = self._by_hand(record)
         else:
-            self._by_one_run(record)
+            result.keep("recovered", self._by_one_run(record))
             result.recovery = "`ytops up`"
         took = time.monotonic() - begun
         assert self._arrived(), f"{self._now() or self.before} serves, which nobody asked for"
@@ -249,8 +250,8 @@ class Scene:
         assert not left.operations, f"still cut off: {left.operations}"
         result.ended = f"in {took:.0f} s: the asked release serves, nothing left to do, healthy"
 
-    def _by_one_run(self, record: Record) -> None:
-        """`ytops` says what it found, and clears it."""
+    def _by_one_run(self, record: Record) -> str:
+        """`ytops` says what it found, and clears it. What it said."""
         outcome = self.world.ytops("up")
         assert outcome.ok, outcome.text
         assert "Traceback" not in outcome.text, outcome.text
@@ -259,6 +260,7 @@ class Scene:
         for operation in record.operations:
             assert "An earlier run was cut off in" in outcome.text, outcome.text
             assert operation in outcome.text, outcome.text
+        return outcome.text
 
     def _by_hand(self, record: Record) -> str:
         """Plain Pulumi, by what it prints."""

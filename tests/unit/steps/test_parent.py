@@ -15,7 +15,8 @@ from components.step import command_line
 
 STEP = """
 import pathlib, sys, time
-from ops.steps._signals import Stopped, end_with_parent, listening
+from ops.parent import end_with_parent
+from ops.steps._signals import Stopped, listening
 log = pathlib.Path(sys.argv[1])
 try:
     with listening():

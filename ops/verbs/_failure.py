@@ -34,8 +34,8 @@ _PORT_TAKEN = re.compile(r"port is already allocated|address already in use")
 _HOST_PORT = re.compile(r"(?:Bind for|host port(?: for)?|listen tcp\d?) \S*?:(?P<port>\d+)\b")
 # What the engine says of a plugin or a language host that is not there any more.
 _LOST = re.compile(
-    r"error reading from server: EOF|transport is closing|code = Unavailable\b|"
-    r"Program stopped: signal"
+    r"error reading from server: EOF|transport is closing|transport: Error while dialing|"
+    r"code = Unavailable\b|Program stopped: signal"
 )
 _TRACE = "Traceback (most recent call last):"
 

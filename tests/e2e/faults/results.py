@@ -81,7 +81,9 @@ def machine() -> str:
 def printed(outcome: Outcome) -> str:
     """The one line that says what went wrong; empty for a command that could say nothing."""
     lines = [line.strip() for line in outcome.text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"error:|Interrupted|.* failed|.*refused", line)]
+    errors = [line for line in lines if line.startswith("error: ")]
+    telling = [line for line in errors if line != "error: update failed"] or errors
+    telling += [line for line in lines if re.match(r"Interrupted|.*\bfailed\b", line)]
     if outcome.ok or not telling:
         return ""
     return _brief(telling[0])

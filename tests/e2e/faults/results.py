@@ -90,6 +90,8 @@ def printed(outcome: Outcome) -> str:
 
 
 def _brief(text: str) -> str:
+    """Short, and without the folders of the machine that it ran on."""
+    text = re.sub(r"(?<![\w:/])/(?:[\w.@+-]+/)+", "…/", text)
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 

@@ -146,6 +146,7 @@ def _introduction(faults: list[Fault], results: list[Result]) -> str:
     missing = len(faults) - len(results)
     verdict = "All of them were mastered." if not wrong else f"{len(wrong)} were not mastered."
     if missing:
+        verdict = verdict.replace("All of them", "All that were played")
         verdict += f" {missing} of the catalogue were not played."
     machines = sorted({result.machine for result in results})
     return INTRODUCTION.format(

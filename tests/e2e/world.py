@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -261,14 +262,16 @@ class World:
         return found
 
     def state(self) -> dict[str, Any]:
-        """What the host remembers, read straight out of the switch's volume."""
-        file = "/control/state.json"
-        if self.name("switch") in self.containers():
-            text = docker("exec", self.name("switch"), "cat", file)
-        else:
+        """What the host remembers, read straight out of the switch's volume, also when the agent
+        does not run, or its container is gone."""
+        if self.name("switch") not in self.containers():
             volume = f"{self.name('vol-control')}:/control:ro"
             reader = ("--rm", "--network=none", f"--volume={volume}", "--entrypoint=cat")
-            text = docker("run", *reader, "ytempire-sandbox/redis:7", file)
+            text = docker("run", *reader, "ytempire-sandbox/redis:7", "/control/state.json")
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                docker("cp", f"{self.name('switch')}:/control/state.json", folder)
+                text = (Path(folder) / "state.json").read_text()
         found: dict[str, Any] = json.loads(text)
         return found
 

@@ -72,7 +72,7 @@ class System:
     def __init__(self, run: Run) -> None:
         self.run = run
         settings = run.settings
-        self.gate = gate(run.plan, settings)
+        self.gate = gate(run.plan, run.observation.view.state, settings)
         self.site = Site(settings, run.names, provider(settings), self.gate)
         subnets = settings.networks
         self.networks = Networks(

@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 
-from policies import containers, steps
+from policies import configuration, containers, plan, steps
 from policies.containers import CONTAINER
 from tests.policies.judge import violations
 from tests.unit.components.program import deployed, run
 
 FRAMEWORKS = ("CIS Docker Benchmark 1.6", "operations manual")
+
+PACK = [
+    *configuration.POLICIES,
+    *containers.POLICIES,
+    *plan.POLICIES,
+    *steps.POLICIES,
+]
 
 GOOD: dict[str, Any] = {
     "image": "ytempire/backend:1.2.0",
@@ -244,7 +251,7 @@ def test_other_resources_are_none_of_these_rules_business() -> None:
     assert violations(containers.POLICIES, "docker:index/network:Network", {}, "net") == []
 
 
-@pytest.mark.parametrize("policy", [*containers.POLICIES, *steps.POLICIES], ids=lambda p: p.name)
+@pytest.mark.parametrize("policy", PACK, ids=lambda p: p.name)
 def test_every_rule_is_mandatory_and_documented(policy: ResourceValidationPolicy) -> None:
     assert policy.enforcement_level is EnforcementLevel.MANDATORY
     assert re.fullmatch(r"[a-z]+(-[a-z]+)+", policy.name)
@@ -259,8 +266,9 @@ def test_every_rule_is_mandatory_and_documented(policy: ResourceValidationPolicy
 
 @pytest.mark.parametrize("stack", ["sandbox", "production"])
 def test_what_the_program_declares_passes(stack: str) -> None:
-    policies = [*containers.POLICIES, *steps.POLICIES]
-    declared = run(stack, deployed(stack, "1.0.0"), version="1.1.0")
-    found = [violations(policies, r.type, r.inputs, r.name) for r in declared.resources]
+    declared = run(
+        stack, deployed(stack, "1.0.0"), version="1.1.0", notifyWebhook="https://chat.example/hook"
+    )
+    found = [violations(PACK, r.type, r.inputs, r.name) for r in declared.resources]
     # The mocks' images are not digests.
     assert [v for each in found for v in each if not v.startswith("container-image")] == []

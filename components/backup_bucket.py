@@ -36,9 +36,10 @@ def provider(settings: Backups) -> aws.Provider:
 @dataclass(frozen=True)
 class BackupBucketArgs:
     """bucket: its name. protect: against deletion, by this program and with what is in it.
-    kms_key: ARN of the key that encrypts; S3's own without. object_lock: what is locked can't be
-    deleted; an account may not allow it. log_bucket: where each access is logged; nowhere without.
-    enforced: whether the bucket policy's conditions are evaluated where this bucket is."""
+    kms_key: ARN of the key that encrypts; S3's own without. object_lock: objects may be locked; the
+    job says which, because a default of the bucket would lock every log, too. log_bucket: where
+    each access is logged; nowhere without. enforced: whether the bucket policy's conditions are
+    evaluated where this bucket is."""
 
     bucket: str
     protect: bool = True
@@ -128,7 +129,7 @@ class BackupBucket(pulumi.ComponentResource):
         )
 
     def _versioned(self) -> None:
-        """Versions, what expires when, and locks; locks and noncurrent versions need versions."""
+        """Versions, and what expires when."""
         versioning = s3.BucketVersioning(
             f"{self._name}-versioning",
             bucket=self.name,
@@ -143,14 +144,6 @@ class BackupBucket(pulumi.ComponentResource):
             rules=[_lifecycle(rule) for rule in LIFECYCLE],
             opts=self._options(versioning),
         )
-        if self._args.object_lock:
-            # No default retention: it would lock every object, logs too.
-            s3.BucketObjectLockConfiguration(
-                f"{self._name}-lock",
-                bucket=self.name,
-                object_lock_enabled="Enabled",
-                opts=self._options(versioning),
-            )
 
     def _logged(self) -> None:
         s3.BucketLogging(

@@ -6,12 +6,12 @@ Two guards stand before an object is lost, and each by itself keeps what is youn
 - `due`: a backup gets its retention tag only when it is old enough *and* enough newer verified ones
   exist. Expiry can't count; this counts.
 - `LIFECYCLE`: the bucket expires by the tag *and* by its own clock, so that a tag set by mistake
-  takes nothing before its days have passed.
+  takes nothing before its days have passed. (Of an object that several file backups share, it
+  counts them from the first. So `now` is always the store's clock, as it dates its answers.)
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -160,7 +160,7 @@ KEEP: Mapping[Series, Keep] = {
     Series.WEEKLY: Keep(30, "30d", (_DAYS, _WEEKS), locked=True),
     Series.MONTHLY: Keep(93, "93d", (_DAYS, _WEEKS, _MONTHS), locked=True),
     Series.BASE: Keep(30, "30d", (Least(1, day, frozenset({Series.BASE})),)),
-    Series.WAL: Keep(30, "30d", ()),  # goes with the base that it follows: `_follows_a_base`
+    Series.WAL: Keep(30, "30d", ()),  # counted by the bases that it follows
     Series.FILES: Keep(14, "14d", (Least(7, day, frozenset({Series.FILES})),)),
 }
 # 7.3: unlimited. Of secrets no manual says that they may go.
@@ -188,15 +188,13 @@ class Refused(Exception):
     """Nothing may go, because what was found can't be right."""
 
 
-def due(listing: Listing, now: datetime) -> tuple[Backup, ...]:
+def due(listing: Listing, now: datetime) -> frozenset[Backup]:
     """The backups of the bucket that are no longer needed, tagged already or not."""
     _check(listing, now)
-    kept = [b for b in listing.backups if b.series != Series.WAL and not _is_due(b, listing, now)]
-    return tuple(
-        b
-        for b in listing.backups
-        if (_wal_is_due(b, kept, now) if b.series == Series.WAL else b not in kept)
-    )
+    going = {b for b in listing.backups if b.series != Series.WAL and _is_due(b, listing, now)}
+    bases = [b for b in listing.backups if b.series == Series.BASE and b not in going]
+    wal = (b for b in listing.backups if b.series == Series.WAL)
+    return frozenset(going | {segment for segment in wal if _wal_is_due(segment, bases, now)})
 
 
 def tags(listing: Listing, now: datetime, max_percent: float = 25) -> dict[str, RetentionTag]:
@@ -208,22 +206,32 @@ def tags(listing: Listing, now: datetime, max_percent: float = 25) -> dict[str, 
     going = due(listing, now)
     fresh = [b for b in going if not b.tagged]
     _plausible(fresh, listing, max_percent)
-    needed = {key for b in listing.backups if b not in going for key in b.keys}
+    needed = reusable(listing, now)
     return {key: KEEP[b.series].tag for b in fresh for key in b.keys if key not in needed}
+
+
+def reusable(listing: Listing, now: datetime) -> frozenset[str]:
+    """The objects that an incremental backup may refer to instead of storing them again: not those
+    that may be told to expire meanwhile."""
+    going = due(listing, now)
+    return frozenset(key for b in listing.backups if b not in going for key in b.keys)
 
 
 def local_removals(
     listing: Listing, stored: Callable[[Backup], bool], now: datetime
-) -> tuple[Backup, ...]:
+) -> frozenset[Backup]:
     """What a drive need not hold any more: old, not the newest verified one of its series, and
     seen to be whole in the bucket."""
     _check(listing, now)
-    newest = [newest_verified(series, listing) for series in Series]
-    old = [b for b in listing.backups if b not in newest and now - b.taken >= days(LOCAL_DAYS)]
-    bases = [b for b in listing.backups if b.series == Series.BASE and b not in old]
-    return tuple(
-        b for b in old if stored(b) and (b.series != Series.WAL or _precedes_all(b, bases))
-    )
+    newest = {newest_verified(series, listing) for series in Series}
+
+    def goes(backup: Backup) -> bool:
+        old = now - backup.taken >= days(LOCAL_DAYS)
+        return old and backup not in newest and stored(backup)
+
+    going = {b for b in listing.backups if goes(b)}
+    bases = [b for b in listing.backups if b.series == Series.BASE and b not in going]
+    return frozenset(b for b in going if b.series != Series.WAL or _precedes_all(b, bases))
 
 
 def newest_verified(series: Series, listing: Listing) -> Backup | None:
@@ -248,16 +256,16 @@ def _newer(backup: Backup, least: Least, listing: Listing) -> int:
         {
             least.period(b.taken)
             for b in listing.backups
-            if b.series in least.of and b.verified and b.taken > backup.taken
+            if b.series in least.of and b.verified and not b.tagged and b.taken > backup.taken
         }
     )
 
 
-def _wal_is_due(segment: Backup, kept: list[Backup], now: datetime) -> bool:
+def _wal_is_due(segment: Backup, bases: list[Backup], now: datetime) -> bool:
     """WAL is of use after a base backup; without a verified one nobody can tell which."""
     if now - segment.taken < days(KEEP[Series.WAL].days):
         return False
-    return _precedes_all(segment, [b for b in kept if b.series == Series.BASE])
+    return _precedes_all(segment, bases)
 
 
 def _precedes_all(segment: Backup, bases: list[Backup]) -> bool:
@@ -279,11 +287,14 @@ def _check(listing: Listing, now: datetime) -> None:
 
 
 def _plausible(going: list[Backup], listing: Listing, max_percent: float) -> None:
-    of = Counter(b.series for b in listing.backups)
-    for series, count in Counter(b.series for b in going).items():
-        if count * 100 > max_percent * of[series]:
+    """What falls due within a day is plausible, even when it is much of a series that has not
+    grown for weeks."""
+    for series in {b.series for b in going}:
+        taken = sorted(b.taken for b in going if b.series == series)
+        of = sum(b.series == series for b in listing.backups)
+        if taken[-1] - taken[0] > days(1) and len(taken) * 100 > max_percent * of:
             raise Refused(
-                f"{count} of {of[series]} of {series} would go at once, more than {max_percent:g} "
+                f"{len(taken)} of {of} of {series} would go at once, more than {max_percent:g} "
                 "percent: look at `ytops backup prune --dry-run`; if they may, raise "
                 "backupPrunePercent"
             )

@@ -105,7 +105,8 @@ def _tls(bucket: str) -> Statement:
 
 
 def _encrypted(bucket: str, kms_key: str) -> Iterable[Statement]:
-    """A negated operator also matches a header that isn't there."""
+    """A negated operator also matches a header that isn't there: without a key's name S3 would take
+    its own, whatever the bucket's default is."""
     header = "s3:x-amz-server-side-encryption"
     yield _deny(
         "EncryptedOnly",
@@ -118,7 +119,7 @@ def _encrypted(bucket: str, kms_key: str) -> Iterable[Statement]:
             "OurKeyOnly",
             "s3:PutObject",
             [arn(bucket, "*")],
-            {"StringNotEqualsIfExists": {f"{header}-aws-kms-key-id": kms_key}},
+            {"StringNotEquals": {f"{header}-aws-kms-key-id": kms_key}},
         )
 
 

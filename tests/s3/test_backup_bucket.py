@@ -90,8 +90,11 @@ def test_a_locked_backup_can_be_neither_deleted_nor_unlocked(s3: Any) -> None:
     s3.put_object_retention(Bucket="plain", Key=key, Retention=retention)
     which = {"Bucket": "plain", "Key": key, "VersionId": version}
     assert refusal(s3.delete_object, **which) == "AccessDenied"
-    s3.delete_object(Bucket="plain", Key=key)
+    marker = s3.delete_object(Bucket="plain", Key=key)["VersionId"]
     assert s3.get_object(**which)["Body"].read() == b"dump"
+    # moto fails on a marker with nothing behind it, so it is not left to the last test.
+    s3.delete_object(Bucket="plain", Key=key, VersionId=marker)
+    assert s3.get_object(Bucket="plain", Key=key)["Body"].read() == b"dump"
 
 
 def test_without_object_lock_nothing_can_be_locked(s3: Any) -> None:
@@ -149,8 +152,7 @@ def test_each_identity_has_one_key_and_the_state_hides_it(
 
 
 def test_destroying_takes_the_buckets_with_what_is_in_them(store: Store, s3: Any) -> None:
-    """The last test of this file: locked versions and markers included, since nothing protects a
-    sandbox's bucket."""
+    """The last test of this file. A locked version goes, too: nothing protects a sandbox's."""
     outcome = store.run("destroy", "--yes", "--skip-preview")
     assert outcome.ok, outcome.text
     assert [b["Name"] for b in s3.list_buckets()["Buckets"]] == [LOGS]

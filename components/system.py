@@ -138,7 +138,7 @@ class System:
         pulumi.export("release", target.identity if target else None)
         pulumi.export("slots", slots)
         pulumi.export("address", self.edge.address)
-        pulumi.export("bucket", run.settings.operations.backup_bucket)
+        pulumi.export("bucket", run.settings.backups.bucket)
         pulumi.export("serial", run.plan.serial)
         pulumi.export("lastDeploy", self.last)
         # Not a secret, but nothing that anyone wants to read after each run.

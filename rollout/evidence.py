@@ -42,12 +42,12 @@ class Suite(Fact):
 
 
 class Review(Fact):
-    """Who wrote what is new in the release, and who approved it."""
+    """Who wrote what is new in the release, and who approved it. A forge is asked for each pull
+    request by itself: then `unreviewed` lists those without another's approval, and no authors."""
 
     authors: tuple[str, ...]
     approvers: tuple[str, ...]
     unreviewed: tuple[str, ...] = ()
-    """Pull requests without an approval, where the forge was asked."""
 
 
 class Bugs(Fact):
@@ -111,6 +111,13 @@ class Backup(Fact):
     newest: BackupManifest | None
 
 
+class Image(Fact):
+    """What the version's tag means on the host."""
+
+    tag: str
+    digest: str
+
+
 class Rehearsed(Fact):
     """The rehearsal's record; None where there is none."""
 
@@ -168,6 +175,7 @@ class Evidence(Record):
     notes: Documents | Unknown = _NOBODY
     load: Load | Unknown = _NOBODY
     backup: Backup | Unknown = _NOBODY
+    image: Image | Unknown = _NOBODY
     rehearsal: Rehearsed | Unknown = _NOBODY
     network: Connectivity | Unknown = _NOBODY
     announced: Announced | Unknown = _NOBODY

@@ -218,20 +218,34 @@ def migrations(case: Case) -> Found:
     fact, limit = case.evidence.rehearsal, "rehearsed with this very image, the old release working"
     if isinstance(fact, Unknown):
         return _unknown(fact, limit)
-    record, release = fact.record, case.release
+    record, wanted = fact.record, _digest(case)
     if record is None:
         return _say(fact, Status.UNKNOWN, f"{case.version} was not rehearsed", limit)
-    if release is None or release.digest is None:
-        words = f"releases/{case.version}.yaml names no digest to compare with"
-        command = f"add `digest: {record.digest}` to releases/{case.version}.yaml if it is that"
-        return _say(fact, Status.UNKNOWN, words, limit, command)
-    if record.digest != release.digest:
-        words = f"rehearsed was {record.digest[:19]}, the release is {release.digest[:19]}"
+    if isinstance(wanted, Unknown):
+        return _unknown(wanted, limit)
+    if record.digest != wanted:
+        words = f"rehearsed was {record.digest[:19]}, the release is {wanted[:19]}"
         return _say(fact, False, words, limit)
     works = record.previous_release_works.status
     words = f"verdict {record.verdict}, previous release works: {works}"
     words += f" ({record.detail})" if record.detail else ""
     return _say(fact, _worst(record.verdict, works), words, limit)
+
+
+def _digest(case: Case) -> str | Unknown:
+    """Of the image that would run: the host's word. A preview that can't reach the host takes the
+    record's."""
+    image, release = case.evidence.image, case.release
+    named = release.digest if release else None
+    where = f"releases/{case.version}.yaml"
+    if isinstance(image, Unknown):
+        return named if named and case.phase == "preview" else image
+    if named and named != image.digest:
+        return Unknown(
+            why=f"{where} names {named[:19]}, and {image.tag} is {image.digest[:19]}",
+            next=f"correct `digest` in {where}, or the image; then `ytops rehearse {case.version}`",
+        )
+    return image.digest
 
 
 def network(case: Case) -> Found:

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from rollout import mistakes
 from rollout.fingerprint import referenced
 from rollout.names import MAX_STACK_LENGTH
 from rollout.state import Health, Limits
@@ -426,35 +427,35 @@ def load(stack: str, raw: Mapping[str, str], secret: frozenset[str] = frozenset(
     Raises SettingsError with every mistake.
     """
     values = {key: _decoded(key, text) for key, text in raw.items()}
-    mistakes = [_unknown(key) for key in sorted(set(raw) - keys())]
+    wrong = [_unknown(key) for key in sorted(set(raw) - keys())]
     hidden = secret | secret_keys()
     groups: dict[str, Group] = {}
     for name, model in _GROUPS.items():
         try:
             groups[name] = model.model_validate(values)
         except ValidationError as error:
-            mistakes += [_mistake(e, hidden) for e in error.errors()]
-    if not mistakes:
+            wrong += [_mistake(e, hidden) for e in error.errors()]
+    if not wrong:
         settings = Settings(stack=stack, **groups)  # type: ignore[arg-type]
-        mistakes = list(_contradictions(settings))
-        if not mistakes:
+        wrong = list(_contradictions(settings))
+        if not wrong:
             return settings
-    raise SettingsError(stack, mistakes)
+    raise SettingsError(stack, wrong)
 
 
 def load_checklist(stack: str, raw: Mapping[str, str]) -> tuple[Checklist, Operations]:
     """The two groups that judge a deploy, without the secrets that `load` asks for: what a person
     may read who can't open them. Raises SettingsError with every mistake."""
     values = {key: _decoded(key, text) for key, text in raw.items()}
-    mistakes: list[str] = []
+    wrong: list[str] = []
     groups: list[Any] = []
     for model in (Checklist, Operations):
         try:
             groups.append(model.model_validate(values))
         except ValidationError as error:
-            mistakes += [_mistake(e, secret_keys()) for e in error.errors()]
-    if mistakes:
-        raise SettingsError(stack, mistakes)
+            wrong += [_mistake(e, secret_keys()) for e in error.errors()]
+    if wrong:
+        raise SettingsError(stack, wrong)
     return groups[0], groups[1]
 
 
@@ -481,31 +482,12 @@ def _unknown(key: str) -> str:
     return f"{key}: expected a known key; {hint}"
 
 
-_EXPECTED = {
-    "missing": "a value",
-    "int_parsing": "a whole number",
-    "float_parsing": "a number",
-    "bool_parsing": "true or false",
-    "tuple_type": "a list",
-    "dict_type": "an object",
-    "string_type": "text",
-    "string_pattern_mismatch": "numbers as uid:gid",
-    "too_short": "at least one",
-}
-
-
 def _mistake(error: ErrorDetails, secret: frozenset[str]) -> str:
     key = str(error["loc"][0])
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"][1:])
     if error["type"] == "missing":
         return f"{key}: expected a value, got none; `pulumi config set {key} …`"
-    expected = _EXPECTED.get(error["type"]) or (
-        error["msg"].removeprefix("Value error, ").replace("Input should be ", "").lower()
-        if error["type"] != "value_error"
-        else str(error["ctx"]["error"])
-    )
     got = "(secret)" if key in secret else repr(error["input"])
-    return f"{key}{path}: expected {expected}, got {got}"
+    return f"{mistakes.path(error)}: expected {mistakes.expected(error)}, got {got}"
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:

@@ -14,6 +14,7 @@ from rollout.evidence import (
     Backup,
     Bugs,
     Evidence,
+    Image,
     OnCall,
     Rehearsed,
     Review,
@@ -225,9 +226,15 @@ BROKEN: list[tuple[str, dict[str, Any], Status, str]] = [
     ),
     (
         "migrations",
-        {"release": release(digest=None)},
+        {"image": Image(tag="backend:1.2.0", digest=f"sha256:{'cd' * 32}", **FACT)},
         Status.UNKNOWN,
-        "releases/1.2.0.yaml names no digest to compare with",
+        "releases/1.2.0.yaml names sha256:abababababab, and backend:1.2.0 is sha256:cdcdcdcdcdcd",
+    ),
+    (
+        "migrations",
+        {"image": Unknown(why="the host does not answer")},
+        Status.UNKNOWN,
+        "the host does not answer",
     ),
     (
         "network",
@@ -401,6 +408,13 @@ def test_in_a_pull_request_what_belongs_to_the_night_is_shown_and_stops_nothing(
 def test_the_rest_stops_a_preview_too(name: str) -> None:
     broken = next(broken for other, broken, *_ in BROKEN if other == name)
     assert items("preview", now=NOON, **broken)[name].stops
+
+
+def test_a_preview_without_the_host_takes_the_record_s_digest() -> None:
+    away = Unknown(why="the host does not answer")
+    assert items("preview", image=away)["migrations"].status is Status.PASS
+    nameless = items("preview", image=away, release=release(digest=None))["migrations"]
+    assert nameless.status is Status.UNKNOWN
 
 
 def test_a_preview_looks_at_the_rota_of_the_night_to_come() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 from ops.git import Git
-from ops.records import RecordError, parse, read
-from rollout.changes import rewritten
+from ops.records import RecordError, parse, read, write
+from rollout.changes import deployed, rewritten
 from rollout.records import Change, change_path
 
 FOLDER = change_path("x").parent
@@ -40,6 +41,13 @@ class Changes:
         if wrong:
             raise RecordError("\n".join(wrong))
         return found
+
+    def done(self, name: str, by: str, note: str, waived: tuple[str, ...]) -> Change:
+        """Write that its deploy is done, and what it passed by."""
+        at = datetime.now(UTC).replace(microsecond=0)
+        change = deployed(self.get(name), by, at, note, waived)
+        write(self.root, change_path(name), change, "change")
+        return change
 
     def next_id(self) -> str:
         """One more than any that this checkout or any branch of it has had."""

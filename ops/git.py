@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from ops.errors import OpsError
 
 SECONDS = 20
+# What a hook of another repository leaves in the environment.
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 
 class GitError(OpsError):
@@ -26,6 +29,7 @@ class Git:
         try:
             done = subprocess.run(
                 ["git", "-C", str(self.root), *arguments],
+                env={k: v for k, v in os.environ.items() if k not in _ELSEWHERE},
                 input=stdin,
                 stdin=None if stdin is not None else subprocess.DEVNULL,
                 capture_output=True,

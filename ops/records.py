@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,7 +141,7 @@ def _line(error: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    shown = repr(value)
+    shown = str(value) if isinstance(value, date) else repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}…"
 
 

@@ -151,12 +151,13 @@ def _documents(case: Case, fact: Documents | Unknown, key: str) -> Found:
     if not fact.files:
         words = f"releases/{case.version}.yaml names no file as `{key}`"
         return _say(fact, Status.UNKNOWN, words, limit)
+    unchanged = f"did not change since {fact.since}" if fact.since else "is not committed"
     wrong = [
         f"{file.path} {'is not there' if not file.exists else ' and '.join(faults)}"
         for file in fact.files
         if (
             faults := [
-                *([] if file.changed else [f"did not change since {fact.since}"]),
+                *([] if file.changed else [unchanged]),
                 *([] if file.names_version else [f"does not name {case.version}"]),
             ]
         )
@@ -173,12 +174,18 @@ def resources(case: Case) -> Found:
     limit = f"CPU below {limits.cpu_percent:g} %, memory below {limits.memory_percent:g} %"
     if isinstance(fact, Unknown):
         return _unknown(fact, limit)
-    good = fact.cpu_percent < limits.cpu_percent and fact.memory_percent < limits.memory_percent
+    good = _below(fact.cpu_percent, limits.cpu_percent)
+    good = good and _below(fact.memory_percent, limits.memory_percent)
     words = (
         f"CPU {fact.cpu_percent:.0f} %, memory {fact.memory_percent:.0f} %, "
         f"averaged over {fact.seconds:g} s"
     )
     return _say(fact, good, words, limit)
+
+
+def _below(percent: float, limit: float) -> bool:
+    """A limit of 100 is none."""
+    return percent < limit or limit >= 100
 
 
 def disk(case: Case) -> Found:
@@ -400,7 +407,7 @@ def lead_time(case: Case) -> Found:
         return _unknown(fact, limit)
     if fact.change is None:
         return _say(fact, False, "no change request is named", limit)
-    verdict = changes.lead_time(fact.change, case.now, hours)
+    verdict = changes.lead_time(fact.change, case.deploys_at, hours)
     return _say(fact, verdict.status, verdict.words, limit, verdict.next)
 
 

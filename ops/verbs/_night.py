@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ops.agent import who
@@ -44,6 +44,11 @@ def sources(place: Place, found: Limits, backups: Path | None = None) -> Sources
 def person(place: Place, named: str = "") -> str:
     """Who acts, as the commits of this checkout name them."""
     return named or Git(place.root).user() or who()
+
+
+def now() -> datetime:
+    """As records write it: to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def moment(text: str, option: str) -> datetime:

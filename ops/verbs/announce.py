@@ -6,7 +6,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime
+from datetime import UTC
 from http.client import HTTPException
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ops.engine import Engine
 from ops.gather import read_release
 from ops.records import write
 from ops.verbs._exit import Failed, Misused
-from ops.verbs._night import limits, moment
+from ops.verbs._night import limits, moment, now
 from ops.verbs._paper import say
 from ops.verbs._place import Place
 from rollout.judge import Limits
@@ -47,8 +47,7 @@ def announce(place: Place, version: str, to: str, *, at: str = "", text: str = "
 def _planned(release: ReleaseRecord, found: Limits, to: str, at: str, text: str) -> Announcement:
     """For the next window, or from the time that was given as long as that window is."""
     window = found.window
-    now = datetime.now(UTC)
-    night = window.next(now)
+    night = window.next(now())
     length = night.ends - night.begins
     begins = moment(at, "--at").astimezone(UTC) if at else night.begins
     ends = night.ends if not at or begins in night else begins + length
@@ -89,10 +88,10 @@ def _sent(planned: Announcement, url: str) -> Announcement:
         "ends": planned.ends.isoformat(),
     }
     answer = _post(url, json.dumps(body).encode())
-    now = datetime.now(UTC)
-    delivered = Evidence(status=Status.PASS, source="the webhook's answer", at=now)
+    at = now()
+    delivered = Evidence(status=Status.PASS, source="the webhook's answer", at=at)
     message = _message(answer) or planned.id
-    return planned.model_copy(update={"sent": now, "message_id": message, "delivered": delivered})
+    return planned.model_copy(update={"sent": at, "message_id": message, "delivered": delivered})
 
 
 def _post(url: str, body: bytes) -> str:

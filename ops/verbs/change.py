@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ops.changes import Changes
 from ops.records import write
 from ops.verbs._exit import Misused, Refused
-from ops.verbs._night import moment, person
+from ops.verbs._night import moment, now, person
 from ops.verbs._paper import BAD, OK, paint, say
 from ops.verbs._place import Place
 from rollout import changes, mistakes
@@ -56,9 +56,8 @@ def category(standard: bool, emergency: bool) -> Category:
 
 
 def new(place: Place, request: Request, by: str = "") -> None:
-    now, records = datetime.now(UTC), Changes(place.root)
-    name = records.next_id()
-    change = _made(request, name, person(place, by), now)
+    name = Changes(place.root).next_id()
+    change = changes.requested(_made(request, name, person(place, by)))
     _write(place, change)
     whose = change.release or "no release"
     say(f"{change_path(name)}: {change.category}, {change.kind}, for {whose}")
@@ -74,7 +73,7 @@ def new(place: Place, request: Request, by: str = "") -> None:
 def approve(place: Place, name: str, role: str, *, verbal: bool = False, by: str = "") -> None:
     approval = _validated(
         Approval,
-        {"role": role, "by": person(place, by), "at": datetime.now(UTC), "verbal": verbal},
+        {"role": role, "by": person(place, by), "at": now(), "verbal": verbal},
     )
     change = _step(place, name, lambda found: changes.approve(found, approval))
     say(f"{name} is {change.state}: {approval.role}, {approval.by}")
@@ -84,14 +83,14 @@ def approve(place: Place, name: str, role: str, *, verbal: bool = False, by: str
 
 def schedule(place: Place, name: str, when: str, by: str = "") -> None:
     at = moment(when, "TIME").astimezone(UTC)
-    now, who = datetime.now(UTC), person(place, by)
-    _step(place, name, lambda found: changes.schedule(found, at, who, now))
+    who = person(place, by)
+    _step(place, name, lambda found: changes.schedule(found, at, who, now()))
     say(f"{name} is scheduled for {at:%Y-%m-%d %H:%M} UTC. Next: commit {change_path(name)}")
 
 
 def close(place: Place, name: str, note: str = "", document: str = "", by: str = "") -> None:
-    now, who = datetime.now(UTC), person(place, by)
-    change = _step(place, name, lambda found: changes.close(found, who, now, note, document))
+    who = person(place, by)
+    change = _step(place, name, lambda found: changes.close(found, who, now(), note, document))
     say(f"{name} is {change.state}. Next: commit {change_path(name)}")
 
 
@@ -131,7 +130,7 @@ def _line(change: Change) -> str:
     )
 
 
-def _made(request: Request, name: str, by: str, now: datetime) -> Change:
+def _made(request: Request, name: str, by: str) -> Change:
     version = request.release
     described = request.description or (f"Deploy {version}." if version else "")
     if not described:
@@ -142,6 +141,7 @@ def _made(request: Request, name: str, by: str, now: datetime) -> Change:
     if not kind:
         kinds = ", ".join(KINDS[request.category])
         raise Misused(f"--kind: expected one of {kinds}, because it is a {request.category} change")
+    at = now()
     impact = {
         "systems": request.systems,
         "users": request.users,
@@ -153,7 +153,7 @@ def _made(request: Request, name: str, by: str, now: datetime) -> Change:
         {
             "id": name,
             "requestor": by,
-            "date": now.date(),
+            "date": at.date(),
             "category": request.category,
             "kind": kind,
             "priority": request.priority,
@@ -163,7 +163,7 @@ def _made(request: Request, name: str, by: str, now: datetime) -> Change:
             "rollback": USUAL_ROLLBACK,
             "release": version or None,
             "reason": request.reason,
-            "history": [{"at": now, "by": by, "state": "new"}],
+            "history": [{"at": at, "by": by, "state": "new"}],
         },
     )
 

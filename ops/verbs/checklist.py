@@ -78,11 +78,14 @@ def _lines(item: Item) -> Iterator[str]:
     advisory = "" if item.required else " (tonight)"
     yield f"  {paint(mark, colour)} {item.id:<{WIDTH}} {item.measured}{advisory}"
     indent = " " * (WIDTH + 5)
-    if item.status is Status.PASS:
-        return
-    if item.limit:
-        yield f"{indent}{paint(f'must be: {item.limit}', 'dim')}"
-    if item.by:
-        yield f"{indent}{paint(f'measured by: {item.by}', 'dim')}"
+    yield f"{indent}{paint(_evidence(item), 'dim')}"
     if item.next:
         yield f"{indent}Next: {item.next}"
+
+
+def _evidence(item: Item) -> str:
+    """What it is judged by, and who measured it when."""
+    at = f" at {item.at:%Y-%m-%d %H:%M} UTC" if item.at else ""
+    return "; ".join(
+        (f"must be: {item.limit}", f"by: {item.by}{at}" if item.by else "not measured")
+    )

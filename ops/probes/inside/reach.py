@@ -49,7 +49,8 @@ def reach(url: str, seconds: float) -> dict[str, Any]:
     except TimeoutError:
         return {"error": f"did not answer in {seconds:g} s"}
     except (OSError, http.client.HTTPException) as error:
-        return {"error": f"can't be reached ({getattr(error, 'strerror', None) or error!r})"}
+        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return {"error": f"can't be reached ({words})"}
     finally:
         connection.close()
 

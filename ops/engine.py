@@ -130,6 +130,14 @@ class Engine:
         found: list[dict[str, Any]] = json.loads(answer.stdout or "[]")
         return found
 
+    def secret(self, key: str) -> str:
+        """A value of the stack's configuration that only its key opens; empty where none is set."""
+        self.check()
+        answer = self._call("config", "get", key, "--stack", self.stack)
+        if answer.returncode and "not found" not in answer.stderr:
+            raise OpsError(f"`{key}` of {self.stack} can't be read: {_words(answer.stderr)}")
+        return answer.stdout.strip() if answer.returncode == 0 else ""
+
     def _common(self) -> list[str]:
         return ["--stack", self.stack, "--non-interactive", "--color", "never"]
 

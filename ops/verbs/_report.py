@@ -124,6 +124,7 @@ def report(look: Look) -> dict[str, Any]:
         "services": {s.name: {"healthy": s.fine, "detail": s.words} for s in services(look)},
         "workers": [asdict(crew) for crew in crews] if crews is not None else None,
         "beat": look.beat,
+        "emergencies": list(look.owing),
         **_remembered(look.observation.view.state if look.observation else None),
     }
 

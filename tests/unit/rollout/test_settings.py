@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rollout.settings import Settings, SettingsError, keys, load, secret_keys
+from rollout.settings import Settings, SettingsError, keys, load, load_checklist, secret_keys
 from tests.unit.stack_files import PLACEHOLDERS, declared, raw
 
 
@@ -283,3 +283,69 @@ def sandbox() -> Settings:
 )
 def test_values_arrive_typed_and_grouped(sandbox: Settings, got: Any, expected: Any) -> None:
     assert got(sandbox) == expected
+
+
+# The checklist's limits
+
+INFRA = "7.1, Infrastructure Check"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("checklistTestPercent", "94", "at least 95 in production (manual 7.1, Code Readiness)"),
+        (
+            "checklistCpuPercent",
+            "71",
+            "at most 70 in production (manual 7.1, Infrastructure Check)",
+        ),
+        (
+            "checklistMemoryPercent",
+            "81",
+            f"at most 80 in production (manual {INFRA})",
+        ),
+        (
+            "checklistDiskFreePercent",
+            "19",
+            f"at least 20 in production (manual {INFRA})",
+        ),
+        ("checklistBackupHours", "6", "at most 4 in production (manual 7.3, Backup Schedule)"),
+        ("changeLeadHours", "12", "at least 24 in production (manual 5.2, Change Categories)"),
+        ("deployMaxPerDay", "2", "at most 1 in production (manual 7.1, Deployment Approach)"),
+    ],
+)
+def test_production_is_never_laxer_than_the_manual(key: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load("production", {**raw("production"), key: value})
+    assert caught.value.mistakes == [f"{key}: expected {expected}, got {value}"]
+
+
+def test_production_deploys_in_the_manual_s_window() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load("production", {**raw("production"), "deployWindow": "20:00-02:00"})
+    assert caught.value.mistakes == [
+        "deployWindow: expected hours within 22:00-02:00 America/Los_Angeles in production "
+        "(manual 7.1, Deployment Approach), got 20:00-02:00 America/Los_Angeles"
+    ]
+
+
+def test_production_may_be_stricter() -> None:
+    strict = {"checklistCpuPercent": "50", "deployWindow": "23:00-01:00"}
+    assert load("production", {**raw("production"), **strict}).checklist.cpu_percent == 50
+
+
+def test_the_checklist_is_read_without_the_secrets() -> None:
+    secrets = dict.fromkeys(secret_keys(), "")
+    checklist, operations = load_checklist("production", {**raw("production"), **secrets})
+    assert (checklist.disk_free_percent, operations.max_per_day) == (20, 1)
+
+
+def test_the_checklist_s_mistakes_come_at_once() -> None:
+    wrong = {"checklistCpuPercent": "much", "checklistMounts": '["here"]', "deployWindow": "late"}
+    with pytest.raises(SettingsError) as caught:
+        load_checklist("sandbox", {**raw("sandbox"), **wrong})
+    assert caught.value.mistakes == [
+        "checklistCpuPercent: expected a number, got 'much'",
+        "checklistMounts[0]: expected a path on the host, such as /mnt/backup, got 'here'",
+        "deployWindow: expected a window such as 22:00-02:00, got 'late'",
+    ]

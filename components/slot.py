@@ -43,7 +43,7 @@ class SlotArgs:
 
 class ReleaseSlot(pulumi.ComponentResource):
     """The steps of manual 7.1, in order, for the slot beside the live one:
-    claim, backup, image, migrate, app, healthy, workers, verify.
+    claim, backup and image, migrate, app and workers, verify.
 
     Outputs: `release` (VERSION+FINGERPRINT), `verified` (the step that all is ready after).
     """
@@ -73,13 +73,14 @@ class ReleaseSlot(pulumi.ComponentResource):
             ),
             [app],
         )
-        crew = self._workers(healthy)
-        answered = self._step("workers", self._answering(), crew)
+        # Paused, they boot beside the app: either takes seconds, and neither needs the other.
+        crew = self._workers(migrated)
+        answered = self._step("workers", self._answering(), [healthy, *crew])
         self.verified = self._step("verify", self._verification(), [answered])
         self.register_outputs({"release": self._release.identity, "verified": self.verified.urn})
 
     def _prepare(self, after: list[pulumi.Resource]) -> command.local.Command:
-        """claim → backup → image → migrate, each after the one before."""
+        """claim → backup and image → migrate."""
         names, slot, release = self._site.names, self._slot, self._release
         database = self._site.settings.postgres
         claimed = self._step(
@@ -113,9 +114,9 @@ class ReleaseSlot(pulumi.ComponentResource):
         present = self._step(
             "image",
             steps.Image(tag=release.tag, image=release.image, digest=release.digest),
-            [saved],
+            [claimed],
         )
-        return self._step("migrate", self._migration(), [present], self._secrets)
+        return self._step("migrate", self._migration(), [saved, present], self._secrets)
 
     def _migration(self) -> steps.Migrate:
         names, slot, release = self._site.names, self._slot, self._release
@@ -183,7 +184,7 @@ class ReleaseSlot(pulumi.ComponentResource):
             self._docker_options([migrated]),
         )
 
-    def _workers(self, healthy: pulumi.Resource) -> list[pulumi.Resource]:
+    def _workers(self, migrated: pulumi.Resource) -> list[pulumi.Resource]:
         crew = WorkerCrew(
             f"workers-{self._release.identity}",
             CrewArgs(
@@ -194,9 +195,9 @@ class ReleaseSlot(pulumi.ComponentResource):
                 protect=self._protected,
             ),
             self._site,
-            [healthy],
+            [migrated],
         )
-        return [*crew.containers, *self._beat(healthy)]
+        return [*crew.containers, *self._beat(migrated)]
 
     @property
     def _protected(self) -> bool:
@@ -205,7 +206,7 @@ class ReleaseSlot(pulumi.ComponentResource):
         live = target is not None and target.colour == self._slot.colour
         return self._slot.frozen and live
 
-    def _beat(self, healthy: pulumi.Resource) -> list[pulumi.Resource]:
+    def _beat(self, migrated: pulumi.Resource) -> list[pulumi.Resource]:
         site, release = self._site, self._release
         if not release.beat_command:
             return []
@@ -233,7 +234,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 lacks=self._lacks,
             ),
             site,
-            self._docker_options([healthy]),
+            self._docker_options([migrated]),
         )
         return [beat]
 

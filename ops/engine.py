@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from types import FrameType
 from typing import IO, Any, Literal
 
 from ops.errors import OpsError
+from ops.stackfile import PROJECT
 
 Verb = Literal["preview", "up", "refresh"]
 Hear = Callable[[str], None]
@@ -102,6 +103,9 @@ class Engine:
 
     def recorded(self) -> Recorded:
         """Pending operations and containers, as the state has them; empty without a state."""
+        lying = read_file_state(self.backend, self.stack)
+        if lying is not None:
+            return lying
         answer = self._call("stack", "export", "--stack", self.stack)
         if answer.returncode:
             if "no stack named" in answer.stderr:
@@ -175,7 +179,23 @@ class Engine:
 
 def read_state(text: str) -> Recorded:
     """What `pulumi stack export` prints, cut down."""
-    deployment = json.loads(text or "{}").get("deployment") or {}
+    return _recorded(json.loads(text or "{}").get("deployment") or {})
+
+
+def read_file_state(backend: str, stack: str) -> Recorded | None:
+    """The same, read off a file backend: half a second less than to ask the CLI. None where it
+    can't be, and the CLI says what is wrong."""
+    if not backend.startswith("file://"):
+        return None
+    path = Path(backend.removeprefix("file://").split("?", 1)[0]).expanduser()
+    file = path / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+    try:
+        return _recorded(json.loads(file.read_text())["checkpoint"].get("latest") or {})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _recorded(deployment: Mapping[str, Any]) -> Recorded:
     pending = [
         f"{_name(operation['resource']['urn'])} ({operation['type']})"
         for operation in deployment.get("pending_operations") or ()

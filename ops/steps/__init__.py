@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Literal, Protocol, cast
@@ -105,6 +104,7 @@ def _ended(name: str, voice: Voice, message: str, how: Literal["failed", "stoppe
 
 
 def _unexpected(name: str, error: Exception) -> str:
+    import tempfile
     import traceback
 
     with tempfile.NamedTemporaryFile(

@@ -141,7 +141,8 @@ def _follow(docker: Docker, name: str, say: Say, deadline: float) -> Outcome | N
     found = docker.inspect(name)
     if found is None:
         return None
-    return Outcome(docker.wait(name, timeout=30), "\n".join(tail), found.oom_killed)
+    code = found.exit_code if found.stopped else docker.wait(name, timeout=30)
+    return Outcome(code, "\n".join(tail), found.oom_killed)
 
 
 def explain(outcome: Outcome, what: str, where: str, after: str, timeout: float) -> StepFailed:

@@ -102,30 +102,32 @@ class Dump:
 def run(parameters: Backup, say: Say) -> None:
     docker = Docker()
     marker = Marker(docker, parameters.switch, parameters.colour, "backup", parameters.key, say)
-    done = marker.note()
-    if done is not None and _still_good(docker, parameters, done, say):
-        say(f"already backed up for {parameters.key} ({done})")
-        return
+    with Session(docker, parameters.switch, say) as session:
+        done = marker.note(session)
+        if done is not None and _still_good(session, parameters, done, say):
+            say(f"already backed up for {parameters.key} ({done})")
+            return
+        live = _live(session)
     if done is not None:
         say(f"the dump of an earlier run is too old ({done}): another one")
     begun = time.monotonic()
-    dump = _dump(docker, parameters, _live(docker, parameters), say)
+    dump = _dump(docker, parameters, live, say)
     _report(dump, elapsed(begun), say)
     marker.set(dump.note)
 
 
-def _still_good(docker: Docker, parameters: Backup, note: str, say: Say) -> bool:
+def _still_good(session: Session, parameters: Backup, note: str, say: Say) -> bool:
     """What was migrated already needs no second dump: it would hold the new schema."""
     if dumps.is_fresh(note, datetime.now(UTC)):
         return True
     colour, key = parameters.colour, parameters.key
-    return Marker(docker, parameters.switch, colour, "migrate", key, say).note() is not None
+    migrated = Marker(session.docker, parameters.switch, colour, "migrate", key, say)
+    return migrated.note(session) is not None
 
 
-def _live(docker: Docker, parameters: Backup) -> str:
+def _live(session: Session) -> str:
     """The release that serves: beside one, an empty database is a wrong one."""
-    with Session(docker, parameters.switch, lambda _: None) as session:
-        live = session.ask("state")["state"]["live"]
+    live = session.ask("state")["state"]["live"]
     return str(live["identity"]) if live else ""
 
 

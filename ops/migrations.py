@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from ops.docker import Docker
 
-READ_SECONDS = 15
-
 
 def recorded(
     docker: Docker, postgres: str, user: str, database: str, table: str
@@ -27,6 +25,5 @@ def recorded(
 def _ask(docker: Docker, postgres: str, user: str, database: str, query: str) -> list[str] | None:
     answer = docker.exec(
         postgres, "psql", "-X", "-qAt", "-U", user, "-d", database, "-c", query,
-        timeout=READ_SECONDS,
     )  # fmt: skip
     return None if answer.code else answer.out.split()

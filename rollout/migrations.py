@@ -157,7 +157,7 @@ def troubles(log: Sequence[Entry]) -> list[Trouble]:
     return [
         Trouble(entry.message, _one_line(entry.statement))
         for entry in log
-        if entry.severity in ("ERROR", "FATAL", "PANIC") and entry.application != OURS
+        if entry.severity == "ERROR" and entry.application != OURS
     ]
 
 

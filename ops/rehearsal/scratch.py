@@ -53,7 +53,7 @@ exec docker-entrypoint.sh postgres -c config_file={CONF}/postgresql.conf
 """
 START_REDIS = """
 umask 077
-printf 'bind 127.0.0.1\\nsave ""\\nuser default off\\nuser %s on >%s ~* &* +@all\\n' \\
+printf 'bind 127.0.0.1\\ndir /tmp\\nsave ""\\nuser default off\\nuser %s on >%s ~* &* +@all\\n' \\
     "$SCRATCH_USER" "$SCRATCH_PASSWORD" >/tmp/redis.conf
 unset SCRATCH_USER SCRATCH_PASSWORD
 exec docker-entrypoint.sh redis-server /tmp/redis.conf
@@ -147,6 +147,7 @@ class Scratch:
                 "--volume", f"{backups}:{BACKUPS}:ro",
                 "--env", f"POSTGRES_USER={settings.user}",
                 "--env", f"POSTGRES_DB={settings.database}",
+                "--env", "POSTGRES_INITDB_ARGS=--no-sync",
             ],
             memory,
             {
@@ -172,7 +173,7 @@ class Scratch:
             "app",
             release.image,
             release.app_command,
-            [*self._inside(), "--no-healthcheck", "--user", release.user, *_media(release)],
+            [*self._inside(), "--user", release.user, *_media(release)],
             release.app_limits.memory,
             self.environment(release),
         )
@@ -239,7 +240,8 @@ class Scratch:
         limits = ("--memory", f"{memory}m", "--memory-swap", f"{memory}m")
         self.docker.call(
             "create", "--name", self.name(what), *HARDENED, *MODEST, *limits,
-            *_labelled(self.labels), *options, *by_name(values), image, *command,
+            *_labelled(self.labels), "--no-healthcheck", *options, *by_name(values),
+            image, *command,
             variables=values,
         )  # fmt: skip
         self.docker.start(self.name(what))

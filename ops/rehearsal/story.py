@@ -71,8 +71,7 @@ class Story:
             source = self._copy()
             self._catch_up()
         names, before, columns = self._recorded(), self._schema(), self._columns()
-        with self._timed("migrate"):
-            outcome = self._migrate(names)
+        outcome = self._migrate(names)
         after, works, back = None, Evidence(), Evidence()
         if outcome.code == 0:
             after = self._schema()
@@ -115,6 +114,7 @@ class Story:
         self.scratch.start_postgres(volume)
         self.scratch.start_redis()
         self._await_server()
+        self._require_broker()
         self._require_room()
         answer = self.scratch.shell(RESTORE, name)
         if answer.code:
@@ -160,6 +160,12 @@ class Story:
                 raise StepFailed(f"The copy's PostgreSQL does not start.{lines}")
             time.sleep(POLL_SECONDS)
 
+    def _require_broker(self) -> None:
+        found = self.scratch.docker.inspect(self.scratch.name("redis"))
+        if found is None or not found.running:
+            lines = last_lines(self.scratch.docker, self.scratch.name("redis"))
+            raise StepFailed(f"The copy's Redis does not start.{lines}")
+
     def _require_room(self) -> None:
         """The copy must not fill the disk that production writes to."""
         size = self._live_size()
@@ -203,7 +209,7 @@ class Story:
 
     def _migrate(self, before: tuple[str, ...]) -> Outcome:
         begun, seen = time.monotonic(), log_lines(self.scratch)
-        with watched(self.scratch):
+        with watched(self.scratch), self._timed("migrate"):
             outcome = self.scratch.migrate(self.release, lambda _: None, MIGRATION_SECONDS)
         log = log_since(self.scratch, seen)
         self._statements = migrations.statements(log)

@@ -37,26 +37,33 @@ DATABASE_MB = 1024  # at most; production may have more
 REDIS_MB = 64
 LONG_SECONDS = 3600  # what may take long: a restore
 
-# One core at most, the last in line for it, and the first to go when the host is short of memory.
+# One core at most, a quarter of what others get of a busy one, and the first to go when the host is
+# short of memory.
 MODEST = (
-    "--cpus", "1", "--cpu-shares", "64", "--oom-score-adj", "1000",
+    "--cpus", "1", "--cpu-shares", "256", "--oom-score-adj", "1000",
     "--log-driver", "json-file", "--log-opt", "max-size=10m",
 )  # fmt: skip
 
+# The programs and not the image's entrypoint, which starts the server twice and syncs in between.
 START_POSTGRES = f"""
+set -eu
 umask 077
 mkdir -p {CONF}
 printf '%s' "$SCRATCH_CONF" >{CONF}/postgresql.conf
 printf '%s' "$SCRATCH_HBA" >{CONF}/pg_hba.conf
-unset SCRATCH_CONF SCRATCH_HBA
-exec docker-entrypoint.sh postgres -c config_file={CONF}/postgresql.conf
+printf '%s' "$SCRATCH_PASSWORD" >{CONF}/password
+initdb --pgdata {DATA} --no-sync --no-instructions --encoding UTF8 --auth-local trust \\
+    --auth-host scram-sha-256 --username "$SCRATCH_USER" --pwfile {CONF}/password
+rm {CONF}/password
+unset SCRATCH_CONF SCRATCH_HBA SCRATCH_PASSWORD
+exec postgres -c config_file={CONF}/postgresql.conf
 """
 START_REDIS = """
 umask 077
 printf 'bind 127.0.0.1\\ndir /tmp\\nsave ""\\nuser default off\\nuser %s on >%s ~* &* +@all\\n' \\
     "$SCRATCH_USER" "$SCRATCH_PASSWORD" >/tmp/redis.conf
 unset SCRATCH_USER SCRATCH_PASSWORD
-exec docker-entrypoint.sh redis-server /tmp/redis.conf
+exec redis-server /tmp/redis.conf
 """
 
 # The copy takes the settings of production but for these. Nothing is archived or replicated, and
@@ -145,13 +152,11 @@ class Scratch:
                 "--tmpfs", "/var/run/postgresql:uid=999,gid=999",
                 "--volume", f"{self.names.volume(PART)}:{DATA}",
                 "--volume", f"{backups}:{BACKUPS}:ro",
-                "--env", f"POSTGRES_USER={settings.user}",
-                "--env", f"POSTGRES_DB={settings.database}",
-                "--env", "POSTGRES_INITDB_ARGS=--no-sync",
+                "--env", f"SCRATCH_USER={settings.user}",
             ],
             memory,
             {
-                "POSTGRES_PASSWORD": self.passwords["postgresPassword"],
+                "SCRATCH_PASSWORD": self.passwords["postgresPassword"],
                 "SCRATCH_CONF": _conf(self.settings, memory),
                 "SCRATCH_HBA": hba(settings, "127.0.0.1/32", REPLICATION_USER),
             },

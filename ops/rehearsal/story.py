@@ -17,12 +17,13 @@ from ops.rehearsal.watching import log_lines, log_since, watched
 from ops.steps import backup
 from ops.steps._boot import last_lines
 from ops.steps._one_shot import Outcome, indented
+from ops.verbs._paper import when
 from rollout import dumps, migrations, steps
 from rollout.migrations import Column, Trouble
 from rollout.records import Evidence, Rehearsal, Schema, Statement, Status, TableLock
 from rollout.state import Release
 
-BOOT_SECONDS = 120
+BOOT_SECONDS = 300
 POLL_SECONDS = 0.3
 MIGRATION_SECONDS = 1800  # what a deploy gives them
 SPARE_BYTES = 1 << 30  # that the host keeps besides the copy
@@ -30,6 +31,7 @@ SOURCE = "ytops rehearse"
 
 DEFINITION = 'exec pg_dump --schema-only --no-owner --no-privileges -d "$PGDATABASE"'
 RESTORE = (
+    '[ "$PGDATABASE" = postgres ] || createdb --maintenance-db postgres "$PGDATABASE" || exit; '
     f'cd {BACKUPS} && sha256sum -c "$0.sha256" >/dev/null && '
     'exec pg_restore --exit-on-error --no-owner --no-privileges -d "$PGDATABASE" "$0"'
 )
@@ -108,7 +110,7 @@ class Story:
         if not name:
             name, volume = self._dump(), self.scratch.dumps
         taken = dumps.taken(name)
-        age = f", {(self._started - taken).total_seconds() / 60:.0f} min old" if taken else ""
+        age = f", of {when(taken.isoformat())}" if taken else ""
         self.tell("backup", True, time.monotonic() - begun, f"{name}{age}")
         begun = time.monotonic()
         self.scratch.start_postgres(volume)

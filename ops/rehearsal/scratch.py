@@ -267,13 +267,20 @@ def make_room(docker: Docker, names: Names, say: Say) -> None:
         return
     owner = _owner(docker, left)
     if owner and owner.owner() != "dead":
-        command = "docker rm --force --volumes " + " ".join(left["container"])
+        commands = [
+            f"`{command} {' '.join(names_)}`"
+            for command, names_ in (
+                ("docker rm --force --volumes", left["container"]),
+                ("docker volume rm", left["volume"]),
+            )
+            if names_
+        ]
         raise Refused(
             f"A rehearsal of {names.stack} is under way, by {owner}.\nNext: wait for it; when it "
-            f"is known to be gone, on {docker.host}: `{command}`, then this again."
+            f"is known to be gone, on {docker.host}: {' and '.join(commands)}, then this again."
         )
     remove(docker, names)
-    say(f"An earlier rehearsal was cut off{f' ({owner})' if owner else ''}: its rest is removed")
+    say(f"An earlier rehearsal{f' by {owner}' if owner else ''} was cut off: its rest is removed")
 
 
 def remove(docker: Docker, names: Names) -> None:

@@ -265,7 +265,7 @@ class Story:
             self.failures.append(self._broken(release, how, answer))
         detail = (
             "; ".join(self._short(answer) for answer in wrong)
-            or f"{len(answers)} of {len(answers)} checks"
+            or f"{len(answers)} of {len(answers)} checks pass"
         )
         words = detail if not wrong else ", ".join(f"{a.what}: {a.wrong}" for a in wrong)
         self.tell(release.version, not wrong, time.monotonic() - begun, f"{words} {how}")

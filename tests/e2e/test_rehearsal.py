@@ -37,7 +37,7 @@ def test_a_rehearsal_that_was_killed_is_cleared_away_by_the_next_which_passes(
     assert "A rehearsal of e2e" in second.text
     assert "is under way" in second.text
     assert passed.code == 0, passed.text
-    assert "An earlier rehearsal was cut off" in passed.text
+    assert "was cut off: its rest is removed" in passed.text
     assert "ACCESS EXCLUSIVE on videos" in passed.text
     assert "and rolled back to 1.0.0+" in passed.text
     record = recorded(serving, "1.1.0")

@@ -14,6 +14,7 @@ from rollout.migrations import Trouble, troubles
 from rollout.state import Release
 
 POLL_SECONDS = 0.3
+PATIENCE_SECONDS = 30  # on a busy host the copy comes last; how fast it answers says nothing
 COMMAND_SECONDS = 120
 READY = "ready"
 
@@ -88,7 +89,7 @@ def _await(scratch: Scratch, app: str, release: Release) -> str:
 def _get(scratch: Scratch, app: str, release: Release, path: str) -> tuple[int, str]:
     """By the name and the protocol that users come with. 0: no answer."""
     answer = scratch.docker.exec(
-        app, "curl", "-sS", "--max-time", str(release.health.timeout), "-w", "\n%{http_code}",
+        app, "curl", "-sS", "--max-time", str(PATIENCE_SECONDS), "-w", "\n%{http_code}",
         "-H", f"Host: {scratch.settings.edge.domain}", "-H", "X-Forwarded-Proto: https",
         f"http://localhost:{release.port}{path}",
     )  # fmt: skip

@@ -11,7 +11,8 @@ from typing import Literal
 
 from ops.errors import OpsError, StepFailed
 from ops.migrations import recorded
-from ops.rehearsal.asking import Answer, ask
+from ops.rehearsal import words
+from ops.rehearsal.asking import ask
 from ops.rehearsal.scratch import BACKUPS, DATA, DURABLE, Scratch
 from ops.rehearsal.watching import log_lines, log_since, watched
 from ops.steps import backup
@@ -19,7 +20,7 @@ from ops.steps._boot import last_lines
 from ops.steps._one_shot import Outcome, indented
 from ops.verbs._paper import when
 from rollout import dumps, migrations, steps
-from rollout.migrations import Column, Trouble
+from rollout.migrations import Column
 from rollout.records import Evidence, Rehearsal, Schema, Statement, Status, TableLock
 from rollout.state import Release
 
@@ -202,10 +203,10 @@ class Story:
                 "Next: `ytops rehearse --fresh VERSION`"
             )
         now = self._recorded_or_none()
-        words = f"to the schema of {self.previous.identity}, which is live"
+        told = f"to the schema of {self.previous.identity}, which is live"
         if there is not None and set(now or ()) != set(there):
-            words += "; its migrations are not those that production has recorded"
-        self.tell("catch up", True, time.monotonic() - begun, words)
+            told += "; its migrations are not those that production has recorded"
+        self.tell("catch up", True, time.monotonic() - begun, told)
 
     # The migrations
 
@@ -218,24 +219,13 @@ class Story:
         if outcome.code == 0:
             self._locks = migrations.locks(log)
         came = migrations.applied(before, self._recorded())
-        words = f"applied {', '.join(came)}" if came else "nothing to apply"
+        told = f"applied {', '.join(came)}" if came else "nothing to apply"
         if outcome.code != 0:
-            words = f"failed{': applied ' + ', '.join(came) if came else ''}"
-            self.failures.append(self._migration_failure(outcome, migrations.troubles(log)))
-        self.tell("migrate", outcome.code == 0, time.monotonic() - begun, words)
+            told = f"failed{': applied ' + ', '.join(came) if came else ''}"
+            found = migrations.troubles(log)
+            self.failures.append(words.migration_failed(self.release.version, outcome, found))
+        self.tell("migrate", outcome.code == 0, time.monotonic() - begun, told)
         return outcome
-
-    def _migration_failure(self, outcome: Outcome, found: list[Trouble]) -> str:
-        failed = migrations.under_way(outcome.tail)
-        how = "was not over in time" if outcome.code is None else f"exit code {outcome.code}"
-        how = "out of memory" if outcome.oom_killed else how
-        lines = [
-            f"The migrations of {self.release.version} fail ({how}){': ' * bool(failed)}{failed}"
-        ]
-        if found:
-            lines.append(f"  the statement: {migrations.masked(found[-1].sql)}")
-            lines.append(f"  PostgreSQL: {found[-1].message}")
-        return "\n".join([*lines, "  its last lines:", indented(indented(outcome.tail))])
 
     # The releases on the new schema
 
@@ -246,15 +236,9 @@ class Story:
         missing = migrations.unfillable(columns, self._columns())
         if not missing:
             return found
-        words = ", ".join(f"{one.table.removeprefix('public.')}.{one.name}" for one in missing)
-        text = (
-            f"{self.previous.version} can't insert rows any more: {words} came as NOT NULL without "
-            "a default"
-        )
-        named = [s for one in missing for s in self._statements if one.name in s.sql]
-        lines = [f"  the migration: {sql}" for sql in dict.fromkeys(s.sql for s in named)]
-        self.failures.append("\n".join([text, *lines]))
-        detail = "; ".join(filter(None, [found.detail, text]))
+        text = words.cannot_insert(self.previous.version, missing, self._statements)
+        self.failures.append(text)
+        detail = "; ".join(filter(None, [found.detail, text.splitlines()[0]]))
         return found.model_copy(update={"status": Status.FAIL, "detail": detail})
 
     def _ask(self, release: Release, how: str) -> Evidence:
@@ -262,37 +246,19 @@ class Story:
         answers = ask(self.scratch, release)
         wrong = [answer for answer in answers if answer.wrong]
         for answer in wrong:
-            self.failures.append(self._broken(release, how, answer))
+            self.failures.append(words.broken(release.version, how, answer, self._statements))
         detail = (
-            "; ".join(self._short(answer) for answer in wrong)
+            "; ".join(words.in_short(answer, self._statements) for answer in wrong)
             or f"{len(answers)} of {len(answers)} checks pass"
         )
-        words = detail if not wrong else ", ".join(f"{a.what}: {a.wrong}" for a in wrong)
-        self.tell(release.version, not wrong, time.monotonic() - begun, f"{words} {how}")
+        told = detail if not wrong else ", ".join(f"{a.what}: {a.wrong}" for a in wrong)
+        self.tell(release.version, not wrong, time.monotonic() - begun, f"{told} {how}")
         return Evidence(
             status=Status.FAIL if wrong else Status.PASS,
             source=SOURCE,
             detail=detail,
             at=datetime.now(UTC),
         )
-
-    def _short(self, answer: Answer) -> str:
-        words = [f"{answer.what}: {answer.wrong}"]
-        if answer.trouble:
-            words.append(answer.trouble.message)
-            words += [s.sql for s in migrations.culprits(answer.trouble, self._statements)]
-        return "; ".join(words)
-
-    def _broken(self, release: Release, how: str, answer: Answer) -> str:
-        lines = [f"{release.version} {how}: {answer.what}: {answer.wrong}"]
-        if answer.trouble:
-            lines.append(f"  PostgreSQL: {answer.trouble.message}")
-            lines.append(f"  it was asked: {migrations.masked(answer.trouble.sql)}")
-            culprits = migrations.culprits(answer.trouble, self._statements)
-            lines += [f"  the migration: {statement.sql}" for statement in culprits]
-        if answer.lines:
-            lines += ["  its last lines:", indented(indented(answer.lines))]
-        return "\n".join(lines)
 
     # What the copy is now
 
@@ -328,8 +294,8 @@ class Story:
     def _version_words(self) -> str:
         newest = migrations.newest(self._recorded())
         size = int(self.scratch.sql("SELECT pg_database_size(current_database())"))
-        words = ", ".join(f"{app}.{name}" for app, name in newest.items()) or "no migration yet"
-        return f"{backup.megabytes(size)}, at {words}"
+        told = ", ".join(f"{app}.{name}" for app, name in newest.items()) or "no migration yet"
+        return f"{backup.megabytes(size)}, at {told}"
 
     def _longest(self) -> float | None:
         if self._locks is None:

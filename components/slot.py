@@ -13,10 +13,9 @@ from components.host import Networks
 from components.site import Site
 from components.step import step
 from rollout import steps
-from rollout.fingerprint import referenced, resolve
 from rollout.names import COLOUR_LABEL, PART_LABEL, RELEASE_LABEL, STACK_LABEL, address
 from rollout.plan import DeclaredSlot, Plan
-from rollout.settings import Settings
+from rollout.release import container_environment, missing_secrets
 from rollout.state import Record, Release
 
 WORKER_CHECK_SECONDS = 60
@@ -120,6 +119,7 @@ class ReleaseSlot(pulumi.ComponentResource):
 
     def _migration(self) -> steps.Migrate:
         names, slot, release = self._site.names, self._slot, self._release
+        settings = self._site.settings
         return steps.Migrate(
             switch=names.switch,
             container=names.part("migrate", slot.colour),
@@ -133,11 +133,15 @@ class ReleaseSlot(pulumi.ComponentResource):
             memory=release.app_limits.memory,
             timeout=MIGRATION_TIMEOUT_SECONDS,
             labels={
-                STACK_LABEL: self._site.settings.stack,
+                STACK_LABEL: settings.stack,
                 PART_LABEL: "migrate",
                 COLOUR_LABEL: slot.colour,
                 RELEASE_LABEL: release.identity,
             },
+            postgres=names.postgres,
+            database=settings.postgres.database,
+            database_user=settings.postgres.user,
+            migrations_table=settings.backend.migrations_table,
             colour=slot.colour,
             key=slot.key,
         )
@@ -353,26 +357,12 @@ def hold_queue(identity: str) -> str:
 
 
 def release_environment(release: Release, site: Site) -> dict[str, str]:
-    """The variables of a release's containers, references to secrets filled in; those that are
-    configured no longer are empty here, and as they were in the containers that run."""
-    gone = missing_secrets(release, site.settings)
-    secrets = {**site.settings.secrets, **dict.fromkeys(gone, "")}
-    values = {key: resolve(value, secrets) for key, value in release.environment.items()}
-    return {
-        **values,
-        "RELEASE_VERSION": release.version,
-        "RELEASE_FINGERPRINT": release.fingerprint,
-    }
-
-
-def missing_secrets(release: Release, settings: Settings) -> list[str]:
-    """The references of its record that today's configuration has no value for."""
-    return sorted(referenced(release.environment) - set(settings.secrets))
+    return container_environment(release, site.settings.secrets)
 
 
 def lacking(release: Release, site: Site) -> str:
     """Why its containers can't be made anew, with the command that helps, or an empty string."""
-    gone = missing_secrets(release, site.settings)
+    gone = missing_secrets(release, site.settings.secrets)
     if not gone:
         return ""
     commands = ", ".join(f"`pulumi config set --secret --path '{name}'`" for name in gone)

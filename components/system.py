@@ -18,7 +18,7 @@ from components.host import Networks, NetworksArgs, provider, volume
 from components.postgres import Postgres
 from components.redis import Redis
 from components.site import Site
-from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew, missing_secrets
+from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew
 from components.switch import BlueGreenSwitch
 from ops.docker import Docker
 from ops.errors import HostUnreachable, OpsError
@@ -29,7 +29,7 @@ from rollout.dumps import is_fresh
 from rollout.fingerprint import changed_secrets
 from rollout.names import Names, marker
 from rollout.plan import DeclaredSlot, Plan, plan
-from rollout.release import ImageIdentity, image_tag, wanted_release
+from rollout.release import ImageIdentity, image_tag, missing_secrets, wanted_release
 from rollout.settings import Settings, SettingsError
 from rollout.state import HostState, Release, Slot
 
@@ -252,7 +252,7 @@ def _kept(decided: Plan) -> list[Release]:
 def _check_secrets(settings: Settings, release: Release) -> None:
     """A kept release goes on with the secrets that it was started with. A key that is gone is no
     harm while its containers are there; a datastore has one password for all releases."""
-    gone = ", ".join(missing_secrets(release, settings))
+    gone = ", ".join(missing_secrets(release, settings.secrets))
     if gone:
         pulumi.log.warn(
             f"{gone}: {release.identity} was started with it and is still kept. Its containers go "

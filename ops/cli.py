@@ -139,6 +139,21 @@ def preview(
 
 
 @app.command()
+def rehearse(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="The release to try.")],
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="On a dump taken now, not on the newest backup.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run VERSION's migrations on a copy of the data, and the live release after them."""
+    from ops.verbs import rehearse as verb
+
+    raise typer.Exit(verb.rehearse(_place(ctx), version, fresh=fresh, as_json=json))
+
+
+@app.command()
 def rollback(
     ctx: typer.Context,
     version: Annotated[str, typer.Argument(help="Default: the other slot's release.")] = "",

@@ -142,6 +142,23 @@ class Engine:
             raise OpsError(f"`{key}` of {self.stack} can't be read: {_words(answer.stderr)}")
         return answer.stdout.strip() if answer.returncode == 0 else ""
 
+    def configuration(self) -> tuple[dict[str, str], frozenset[str]]:
+        """The stack's values as the program gets them, secrets and defaults among them; and which
+        are secret. For this process's memory only."""
+        answer = self._call("config", "--show-secrets", "--json", "--stack", self.stack)
+        if answer.returncode:
+            raise NotReady(
+                f"The configuration of {self.stack} can't be read: {_words(answer.stderr)}\n"
+                f"Next: `pulumi config --stack {self.stack}`"
+            )
+        found = {
+            key.partition(":")[2]: entry
+            for key, entry in json.loads(answer.stdout).items()
+            if key.partition(":")[0] == PROJECT
+        }
+        values = {key: str(entry.get("value", "")) for key, entry in found.items()}
+        return values, frozenset(key for key, entry in found.items() if entry.get("secret"))
+
     def _common(self) -> list[str]:
         return ["--stack", self.stack, "--non-interactive", "--color", "never"]
 

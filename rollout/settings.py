@@ -200,6 +200,8 @@ class Backend(Group):
     status_path: Path = Field(alias="backendStatusPath")
     app_command: tuple[str, ...] = Field(alias="backendAppCommand")
     migrate_command: tuple[str, ...] = Field(alias="backendMigrateCommand", min_length=1)
+    migrations_table: str = Field(alias="backendMigrationsTable", pattern=r"^([A-Za-z_]\w*)?$")
+    rehearsal_command: tuple[str, ...] = Field(alias="backendRehearsalCommand")
     worker_command: tuple[str, ...] = Field(alias="backendWorkerCommand", min_length=1)
     beat_command: tuple[str, ...] = Field(alias="backendBeatCommand")
     queues: tuple[Filled, ...] = Field(alias="backendQueues", min_length=1)

@@ -84,7 +84,8 @@ class Image(Record):
 
 class Migrate(Record):
     """The migrations, in a one-shot container of the new image. Secrets: the app's variables,
-    under their own names; `variables` lists which to pass on."""
+    under their own names; `variables` lists which to pass on. What was applied is read off
+    `migrations_table` of the database in the container `postgres` (empty: of no interest)."""
 
     switch: str
     container: str
@@ -98,6 +99,10 @@ class Migrate(Record):
     memory: int
     timeout: int
     labels: dict[str, str]
+    postgres: str
+    database: str
+    database_user: str
+    migrations_table: str
     colour: Colour
     key: str
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ops.agent import Session
@@ -111,7 +112,7 @@ def run(parameters: Backup, say: Say) -> None:
     if done is not None:
         say(f"the dump of an earlier run is too old ({done}): another one")
     begun = time.monotonic()
-    dump = _dump(docker, parameters, live, say)
+    dump = take(docker, parameters, live, say)
     _report(dump, elapsed(begun), say)
     marker.set(dump.note)
 
@@ -131,10 +132,23 @@ def _live(session: Session) -> str:
     return str(live["identity"]) if live else ""
 
 
-def _dump(docker: Docker, parameters: Backup, live: str, say: Say) -> Dump:
+def take(
+    docker: Docker,
+    parameters: Backup,
+    live: str,
+    say: Say,
+    secrets: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Dump:
+    """A dump into the volume. `live`: the release that serves. `secrets` holds PGPASSWORD, where
+    this process's environment doesn't; `labels` are the container's, where it isn't a deploy's."""
     stack = _require_postgres(docker, parameters)
     name = dumps.name(datetime.now(UTC), parameters.key.split("#", 1)[0])
-    shot = _container(parameters, name, stack, live)
+    shot = replace(
+        _container(parameters, name, live),
+        labels=labels or {STACK_LABEL: stack, PART_LABEL: "backup"},
+        values=secrets or {},
+    )
     outcome, facts = _run(docker, shot, say)
     if outcome.code == NOT_OURS:
         give(docker, parameters.image, parameters.volume, USER)
@@ -164,7 +178,7 @@ def _require_postgres(docker: Docker, parameters: Backup) -> str:
     )
 
 
-def _container(parameters: Backup, name: str, stack: str, live: str) -> OneShot:
+def _container(parameters: Backup, name: str, live: str) -> OneShot:
     return OneShot(
         name=f"{parameters.postgres}-dump",
         image=parameters.image,
@@ -183,7 +197,6 @@ def _container(parameters: Backup, name: str, stack: str, live: str) -> OneShot:
             "LIVE": live,
         },
         volumes={parameters.volume: "/backups"},
-        labels={STACK_LABEL: stack, PART_LABEL: "backup"},
         user=USER,
         memory=MEMORY_MB,
     )

@@ -17,6 +17,9 @@ def main(version: str, flaw: str) -> None:
         (APP / "migrations" / "0002_video_thumbnail.py").unlink()
     if flaw != "failing-migration":
         (APP / "migrations" / "0003_require_transcripts.py").unlink()
+    if flaw == "breaks-contract":
+        with (APP.parent / "gunicorn.conf.py").open("a") as served:
+            served.write("graceful_timeout = 1\nkeepalive = 2\n")
     Path(__file__).unlink()
 
 

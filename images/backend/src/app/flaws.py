@@ -19,6 +19,7 @@ FAILING_MIGRATION = "failing-migration"
 ERRORS_AFTER_SWITCH = "errors-after-switch"
 WRONG_NAME = "wrong-name"
 SLOW_BOOT = "slow-boot"
+BREAKS_CONTRACT = "breaks-contract"
 KNOWN = {
     "none",
     NEVER_HEALTHY,
@@ -27,6 +28,7 @@ KNOWN = {
     ERRORS_AFTER_SWITCH,
     WRONG_NAME,
     SLOW_BOOT,
+    BREAKS_CONTRACT,
 }
 
 SLOW_BOOT_SECONDS = 8

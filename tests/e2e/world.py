@@ -91,6 +91,16 @@ class Running:
             self.lines.append(line)
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """What a run left in the engine's state: the release that its outputs name, the operations
+    that were cut off, and whether a lock is there."""
+
+    output: str
+    operations: list[str]
+    locked: bool
+
+
 @dataclass
 class World:
     """One stack. `number` keeps its ports and networks apart from the others'."""
@@ -180,12 +190,14 @@ class World:
             assert outcome.ok, f"{' '.join(command)} failed:\n{outcome.text}"
         return outcome
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(
+        self, *command: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """The same, running on, in a process group of its own."""
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -193,10 +205,10 @@ class World:
             start_new_session=True,
         )
 
-    def begin(self, *command: str) -> Running:
+    def begin(self, *command: str, environment: Mapping[str, str] | None = None) -> Running:
         """The same, with its output at hand while it runs."""
         print(f"\n$ {' '.join(command)} &", flush=True)
-        return Running(self.start(*command))
+        return Running(self.start(*command, environment=environment))
 
     def begin_up(self) -> Running:
         return self.begin("pulumi", "up", "--yes", "--skip-preview", "--color=never")
@@ -253,6 +265,22 @@ class World:
         text = docker("exec", self.name("switch"), "cat", "/control/state.json")
         found: dict[str, Any] = json.loads(text)
         return found
+
+    def recorded(self) -> Recorded:
+        """What the engine remembers, read straight out of its file: no run is needed for it."""
+        state = self.folder / "state" / ".pulumi"
+        file = state / "stacks" / "ytempire" / f"{self.stack}.json"
+        locks = state / "locks" / "organization" / "ytempire" / self.stack
+        latest = json.loads(file.read_text())["checkpoint"]["latest"] or {}
+        stacks = [r for r in latest["resources"] if r["type"] == "pulumi:pulumi:Stack"]
+        return Recorded(
+            output=str((stacks[0].get("outputs") or {}).get("release", "")) if stacks else "",
+            operations=[
+                operation["resource"]["urn"].rsplit("::", 1)[-1]
+                for operation in latest.get("pending_operations") or ()
+            ],
+            locked=any(locks.glob("*.json")),
+        )
 
     def live(self) -> tuple[str, str]:
         """Colour and version that serve."""

@@ -272,7 +272,8 @@ def _confs(backend: Backend, nodes: tuple[str, ...]) -> dict[str, dict[str, Any]
     if answer.code:
         last = (answer.words.splitlines() or ["no words"])[-1]
         raise OpsError(f"`celery inspect conf` failed in {asking}: {last}")
-    return {name: dict(conf) for name, conf in _json(answer.out).items()}
+    found = _json(answer.out)
+    return {name: dict(found[name]) for name in nodes if name in found}
 
 
 def inspecting(release: Release) -> list[str]:

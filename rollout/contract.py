@@ -346,20 +346,22 @@ def _words(item: Setting, values: Mapping[str, Any], longest: int) -> str:
 
 
 def _agreement(crews: Crews) -> Finding:
-    differing = list(_differences(crews))
     silent = [name for name in (*crews.live, *crews.others) if name not in crews.confs]
-    found = [*differing, *([f"{', '.join(silent)} did not answer"] if silent else [])]
+    found = [*_differences(crews), *(f"{name} did not answer" for name in silent)]
     return Finding(AGREEMENT, not found, "; ".join(found) or f"equal in {len(crews.confs)} workers")
 
 
 def _differences(crews: Crews) -> Iterator[str]:
-    for item in SETTINGS:
-        values: dict[str, list[str]] = {}
-        for name, conf in crews.confs.items():
-            values.setdefault(shown(value_of(item, conf)), []).append(name)
-        if len(values) > 1:
-            each = (f"{value} in {', '.join(names)}" for value, names in values.items())
-            yield f"{item.name} is {', '.join(each)}"
+    """Worker by worker, beside the first that answers: a live one, where one does."""
+    (_, first), *others = list(crews.confs.items()) or [("", {})]
+    for name, conf in others:
+        differing = [
+            f"{item.name} {shown(value_of(item, conf))}"
+            for item in SETTINGS
+            if value_of(item, conf) != value_of(item, first)
+        ]
+        if differing:
+            yield f"{name} has {', '.join(differing)}"
 
 
 def value_of(item: Setting, conf: Mapping[str, Any]) -> Any:

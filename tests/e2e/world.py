@@ -216,7 +216,7 @@ class World:
     def change(self) -> str:
         """Ask for a new release of the version that the stack file names; what marks it."""
         turn = f"TURN={next(_turns)}"
-        self.set("backendEnvironment", dict([turn.split("=")]))
+        self.set("backendEnvironment", self._variables | dict([turn.split("=")]))
         return turn
 
     def ask_for_the_idle(self) -> str:
@@ -226,10 +226,15 @@ class World:
         release = state["releases"][identity]
         turn = {k: v for k, v in release["environment"].items() if k == "TURN"}
         self.set("version", release["version"])
-        self.set("backendEnvironment", turn)
+        self.set("backendEnvironment", self._variables | turn)
         withdrawn = state["withdrawn"].get(identity)
         self.set("reinstate", f"{identity}@{withdrawn['serial']}" if withdrawn else None)
         return identity
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        """What this world gives to every backend."""
+        return dict(self.settings.get("backendEnvironment", {}))
 
     @contextmanager
     def setting(self, key: str, value: Any) -> Iterator[None]:

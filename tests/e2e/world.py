@@ -61,7 +61,10 @@ class Running:
 
     def wait_for(self, words: str) -> None:
         """Until it says so; a command that ends first fails the test."""
-        wait_until(lambda: self.said(words) or self.process.poll() is not None, f"no {words!r} yet")
+        ended = self.process.poll
+        wait_until(
+            lambda: self.said(words) or ended() is not None, f"no {words!r}", COMMAND_SECONDS
+        )
         assert self.said(words), f"it ended without saying {words!r}:\n{self.text}"
 
     def said(self, words: str) -> bool:

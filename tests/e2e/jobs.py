@@ -43,7 +43,9 @@ class Stream:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: object, *_: object) -> None:
+        if failure:
+            self._least = 0
         self._enough.set()
         self._thread.join()
 
@@ -61,8 +63,7 @@ class Stream:
             if self._enough.is_set() and count >= self._least:
                 return
             self.add(seconds)
-            if not self._enough.is_set():
-                time.sleep(PAUSE_SECONDS)
+            self._enough.wait(PAUSE_SECONDS)
 
     def _post(self, seconds: float, key: str) -> int | None:
         connection = http.client.HTTPConnection(

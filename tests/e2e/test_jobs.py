@@ -60,13 +60,17 @@ COMPLETE = Form(longest=280, victim=50, visibility=300, lengths=jobs.UP_TO_20)
 def form(request: pytest.FixtureRequest) -> Form:
     told = COMPLETE if request.config.getoption("faults") == "all" else BOUNDED
     waiting = os.getloadavg()[0] / (os.cpu_count() or 1)  # for a core, beside the one that has it
-    return told.on_a_busy_machine(min(max(round(waiting / 3), 1), 4))
+    return told.on_a_busy_machine(min(max(round(waiting / 3), 1), 3))
 
 
 @pytest.fixture(scope="module")
 def world(make_world: Callable[..., World], form: Form) -> World:
     return make_world(
         workerStopSeconds=form.longest + 5,
+        # A busy machine is slow for a while without a release being at fault.
+        healthTimeout=30,
+        bootTimeout=300,
+        watchP95Ms=14_000,
         backendEnvironment={
             "VISIBILITY_TIMEOUT_SECONDS": str(form.visibility),
             "WORKER_CONCURRENCY": str(CONCURRENCY),

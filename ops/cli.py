@@ -175,11 +175,19 @@ def status(ctx: typer.Context, json: Json = False) -> None:
 
 
 @app.command()
-def verify(ctx: typer.Context) -> None:
+def verify(
+    ctx: typer.Context,
+    contract: Annotated[
+        bool,
+        typer.Option("--contract", help="Whether the live release keeps to the backend contract."),
+    ] = False,
+    json: Json = False,
+) -> None:
     """The manual's post-deployment check, on the live release."""
     from ops.verbs import verify as verb
 
-    raise typer.Exit(verb.verify(_place(ctx)))
+    ask = verb.verify_contract if contract else verb.verify
+    raise typer.Exit(ask(_place(ctx), as_json=json))
 
 
 @app.command()

@@ -195,8 +195,12 @@ class Docker:
 
     def inspect(self, container: str) -> Container | None:
         """None when there is no such container."""
-        found = self._inspect("container", container)
+        found = self.details(container)
         return _container(found) if found else None
+
+    def details(self, container: str) -> dict[str, Any] | None:
+        """All that docker knows of it, the environment with its secrets included."""
+        return self._inspect("container", container)
 
     def _inspect(self, kind: str, name: str) -> dict[str, Any] | None:
         answer = self.call(kind, "inspect", name, check=False)

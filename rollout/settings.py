@@ -169,6 +169,10 @@ def _host_path(value: str) -> str:
     return value
 
 
+def _path_or_none(value: str) -> str:
+    return _path(value) if value else value
+
+
 Url = Annotated[str, AfterValidator(_url)]
 Image = Annotated[str, AfterValidator(_pinned)]
 Subnet = Annotated[str, AfterValidator(_network)]
@@ -198,6 +202,7 @@ class Backend(Group):
     endpoints: tuple[Path, ...] = Field(alias="backendEndpoints", min_length=1)
     health_path: Path = Field(alias="backendHealthPath")
     status_path: Path = Field(alias="backendStatusPath")
+    slow_path: Annotated[str, AfterValidator(_path_or_none)] = Field(alias="backendSlowPath")
     app_command: tuple[str, ...] = Field(alias="backendAppCommand")
     migrate_command: tuple[str, ...] = Field(alias="backendMigrateCommand", min_length=1)
     migrations_table: str = Field(alias="backendMigrationsTable", pattern=r"^([A-Za-z_]\w*)?$")

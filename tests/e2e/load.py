@@ -55,6 +55,11 @@ class Load:
     def failures(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.failed]
 
+    def take(self) -> list[Answer]:
+        """Those that have come since this was last asked, and forget them."""
+        taken, self.answers = self.answers, []
+        return taken
+
     def summary(self) -> str:
         causes = Counter(a.error or str(a.status) for a in self.failures)
         return f"{len(self.failures)} of {len(self.answers)} failed: {dict(causes)}"

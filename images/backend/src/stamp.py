@@ -21,6 +21,9 @@ def main(version: str, flaw: str) -> None:
     ):
         if flaw != its_flaw:
             (APP / "migrations" / migration).unlink()
+    if flaw == flaws.BREAKS_CONTRACT:
+        with (APP.parent / "gunicorn.conf.py").open("a") as served:
+            served.write("graceful_timeout = 1\nkeepalive = 2\n")
     Path(__file__).unlink()
 
 

@@ -1,4 +1,4 @@
-"""`ytops release`, `change`, `announce` and `checklist`, as a person types them in a real checkout."""
+"""`ytops release`, `change`, `announce`, `checklist`, as a person types them in a real checkout."""
 
 from __future__ import annotations
 

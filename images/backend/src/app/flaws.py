@@ -20,6 +20,7 @@ ERRORS_AFTER_SWITCH = "errors-after-switch"
 WRONG_NAME = "wrong-name"
 SLOW_BOOT = "slow-boot"
 BREAKS_PREVIOUS = "breaks-previous"
+BREAKS_CONTRACT = "breaks-contract"
 KNOWN = {
     "none",
     NEVER_HEALTHY,
@@ -29,6 +30,7 @@ KNOWN = {
     WRONG_NAME,
     SLOW_BOOT,
     BREAKS_PREVIOUS,
+    BREAKS_CONTRACT,
 }
 
 SLOW_BOOT_SECONDS = 8

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SANDBOX := source ./.env.sandbox
 
-.PHONY: help setup up down test check s3 e2e lock format purge
+.PHONY: help setup up down test check s3 e2e faults lock format purge
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
@@ -27,6 +27,10 @@ s3: ## the backup bucket: the real engine and AWS provider, S3 by moto
 e2e: ## end to end: the real engine, real Docker
 	@$(PYTHON) -m toolchain packages
 	@$(SANDBOX) && pytest tests/e2e
+
+faults: ## every fault at every step of a deploy, under load; writes docs/faults.md
+	@$(PYTHON) -m toolchain packages
+	@$(SANDBOX) && pytest tests/e2e/faults --faults=all
 
 check: ## the inner loop: format, lint, types, unit tests and policies
 	@$(PYTHON) -m toolchain python

@@ -58,6 +58,8 @@ class Recorded:
 
     pending: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    """The containers' ids, in the same order."""
 
 
 @dataclass
@@ -218,11 +220,12 @@ def _recorded(deployment: Mapping[str, Any]) -> Recorded:
         for operation in deployment.get("pending_operations") or ()
     ]
     containers = [
-        str((resource.get("outputs") or {}).get("name") or resource.get("id"))
+        (str((resource.get("outputs") or {}).get("name") or resource.get("id")), resource.get("id"))
         for resource in deployment.get("resources") or ()
         if resource.get("type") == CONTAINER and not resource.get("delete")
     ]
-    return Recorded(tuple(pending), tuple(containers))
+    names, ids = zip(*containers, strict=True) if containers else ((), ())
+    return Recorded(tuple(pending), names, tuple(map(str, ids)))
 
 
 @contextmanager

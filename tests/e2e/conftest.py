@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--faults", default="bounded", help="bounded, all, or a regular expression for their ids"
     )
+    parser.addoption("--rate", type=float, default=100, help="requests a second; is written down")
     parser.addoption("--share", default="1/1", help="which of the faults: 1/2 and 2/2, by two runs")
 
 

@@ -33,11 +33,13 @@ def _killed_by_a_person(scene: Scene) -> None:
         docker("kill", scene.world.name("switch"))
 
 
-_CRASH = Fault("kill-agent@switch-mid", GROUP, MID["switch"].words, _crash, bounded=True)
+_CRASH = Fault(
+    "kill-agent@switch-mid", GROUP, MID["switch"].words, _crash, undone=True, bounded=True
+)
 
 FAULTS = (
     _CRASH,
-    Fault("kill-agent@switch-moving", GROUP, MOVING.words, _crash_while_it_moves),
+    Fault("kill-agent@switch-moving", GROUP, MOVING.words, _crash_while_it_moves, undone=True),
     replace(
         _CRASH,
         id=f"{_CRASH.id}+rollback",

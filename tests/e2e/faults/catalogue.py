@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from tests.e2e.faults.scene import Scene
+    from tests.e2e.world import Outcome
 
-MODULES = ("kills", "interrupts", "agents")
+MODULES = ("kills", "interrupts", "agents", "services", "drift")
 
 # What a fault breaks into: a deploy of a new release, a rollback, or a quiet system.
 Change = Literal["deploy", "rollback", "nothing"]
@@ -23,6 +24,7 @@ Hits = Literal["nothing", "edge", "live", "store"]
 # How the command that was broken ends; `either` where both are right.
 Ends = Literal["fails", "arrives", "either"]
 Act = Callable[["Scene"], None]
+Check = Callable[["Scene", "Outcome"], None]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Fault:
     inject: is called once the command runs; waits for its moment, breaks, and returns.
     prepare: before the command is begun (its environment, a proxy).
     command: what is broken; empty for `pulumi up`.
+    undone: when it has ended, the release before it serves.
+    check: what else must hold of the broken command.
     by_hand: recovery by the commands that are printed instead of by `ytops up`.
     bounded: part of `make test`.
     """
@@ -47,6 +51,8 @@ class Fault:
     ends: Ends = "fails"
     prepare: Act | None = None
     command: tuple[str, ...] = ()
+    undone: bool = False
+    check: Check | None = None
     by_hand: bool = False
     bounded: bool = False
 

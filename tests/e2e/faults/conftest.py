@@ -20,7 +20,8 @@ def stage(shared: World, request: pytest.FixtureRequest) -> Iterator[Stage]:
     before = {key: shared.get(key) for key in SETTINGS}
     for key, value in SETTINGS.items():
         shared.set(key, value)
-    load = Load(shared.https_port, RATE, PATHS, tls=True, most=2_000_000)
+    rate = request.config.getoption("rate", default=RATE)
+    load = Load(shared.https_port, rate, PATHS, tls=True, most=2_000_000)
     with load:
         yield Stage(shared, load)
     for key, value in before.items():

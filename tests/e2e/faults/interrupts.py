@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from tests.e2e.faults.catalogue import Act, Fault
 from tests.e2e.faults.kills import ALL, MIDDLES
-from tests.e2e.faults.moments import MID, MOVING, Moment
+from tests.e2e.faults.moments import MID, MOVING, Moment, is_before_the_switch
 from tests.e2e.faults.scene import Scene
+from tests.e2e.world import Outcome
 
 PULUMI = "Ctrl-C in `pulumi up`"
 YTOPS = "Ctrl-C in `ytops up`"
-ONCE_MORE_SECONDS = 0.5
 
 
 def interrupt(moment: Moment, times: int = 1) -> Act:
@@ -33,6 +33,7 @@ def _pulumi(moments: Iterable[Moment], times: int = 1) -> list[Fault]:
             PULUMI,
             moment.words + often,
             interrupt(moment, times),
+            undone=is_before_the_switch(moment) or moment in (MOVING, MID["switch"]),
             ends="either" if moment.name.startswith("notify") else "fails",
         )
         for moment in moments
@@ -46,9 +47,17 @@ def _ytops(moments: Iterable[Moment]) -> list[Fault]:
             id=f"ytops-{fault.id}",
             group=YTOPS,
             command=("ytops", "up"),
+            check=_says_what_serves,
         )
         for fault in _pulumi(moments)
     ]
+
+
+def _says_what_serves(scene: Scene, broken: Outcome) -> None:
+    if not broken.ok:
+        live = scene.world.state()["live"]["identity"]
+        assert broken.code == 130, broken.text
+        assert f"{live} is live" in broken.text, broken.text
 
 
 def _of_a_rollback(faults: Iterable[Fault]) -> list[Fault]:

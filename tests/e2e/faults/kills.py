@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from tests.e2e.faults.catalogue import Act, Fault
+from tests.e2e.faults.catalogue import Act, Ends, Fault
 from tests.e2e.faults.moments import (
     BEGIN,
     DOCKER_PLUGIN,
@@ -15,6 +15,7 @@ from tests.e2e.faults.moments import (
     MOVING,
     STEPS,
     Moment,
+    is_before_the_switch,
 )
 from tests.e2e.faults.processes import Process, below
 from tests.e2e.faults.scene import Scene
@@ -59,12 +60,22 @@ def kill(victim: Victim, moment: Moment) -> Act:
 
 
 def _kills(
-    who: str, group: str, victim: Victim, moments: Iterable[Moment], **more: object
+    who: str,
+    group: str,
+    victim: Victim,
+    moments: Iterable[Moment],
+    ends: Ends = "fails",
+    undone: tuple[Moment, ...] = (),
 ) -> list[Fault]:
+    """`undone`: those from the switch on that the host must undo."""
     return [
-        replace(
-            Fault(f"kill-{who}@{moment.name}", group, moment.words, kill(victim, moment)),
-            **more,  # type: ignore[arg-type]
+        Fault(
+            f"kill-{who}@{moment.name}",
+            group,
+            moment.words,
+            kill(victim, moment),
+            ends=ends,
+            undone=moment in undone or (is_before_the_switch(moment) and ends == "fails"),
         )
         for moment in moments
     ]
@@ -95,6 +106,9 @@ LANGUAGE = "The language host is killed"
 PROGRAM = "The Python program is killed"
 STEP = "The process of a step is killed"
 
+COMMAND_PLUGIN = plugin("pulumi-resource-command")
+# Who asked for the switch is gone, and the engine with it or not: nobody will confirm it.
+UNDONE = (MOVING, MID["switch"])
 # Every boundary and every middle.
 ALL = [moment for name in STEPS for moment in (BEGIN[name], MID[name])]
 ALL.insert(ALL.index(MID["switch"]), MOVING)
@@ -120,11 +134,9 @@ FAULTS = tuple(
             *_by_hand(
                 _kills("engine", ENGINE, engine, (MID["migrate"], MID["app"], MID["switch"]))
             ),
-            *_kills("command", COMMANDS, plugin("pulumi-resource-command"), RUN_BY_COMMANDS),
+            *_kills("command", COMMANDS, COMMAND_PLUGIN, RUN_BY_COMMANDS, undone=UNDONE),
             *_of_a_rollback(
-                _kills(
-                    "command", COMMANDS, plugin("pulumi-resource-command"), (MOVING, MID["switch"])
-                )
+                _kills("command", COMMANDS, COMMAND_PLUGIN, (MOVING, MID["switch"]), undone=UNDONE)
             ),
             *_kills("docker", DOCKER, plugin(DOCKER_PLUGIN), MADE_BY_DOCKER, ends="either"),
             *_kills("language", LANGUAGE, language_host, MIDDLES, ends="either"),
@@ -133,8 +145,8 @@ FAULTS = tuple(
             ),
             *_kills("program", PROGRAM, program, MIDDLES, ends="either"),
             *_of_a_rollback(_kills("program", PROGRAM, program, (MID["switch"],), ends="either")),
-            *_kills("step", STEP, step, RUN_BY_COMMANDS),
-            *_of_a_rollback(_kills("step", STEP, step, (MID["switch"],))),
+            *_kills("step", STEP, step, RUN_BY_COMMANDS, undone=UNDONE),
+            *_of_a_rollback(_kills("step", STEP, step, (MID["switch"],), undone=UNDONE)),
         ],
         "kill-engine@migrate-mid",
         "kill-engine@healthy-mid",

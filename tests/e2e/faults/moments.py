@@ -133,6 +133,13 @@ MID = {
     name: Moment(f"{name}-mid", f"in the middle of {words}", seen)
     for name, _, words, seen in _STEPS
 }
+
+
+def is_before_the_switch(moment: Moment) -> bool:
+    """Nothing has moved yet."""
+    return STEPS.index(moment.name.rpartition("-")[0]) < STEPS.index("switch")
+
+
 MOVING = Moment(
     "switch-moving",
     "while traffic is being moved",

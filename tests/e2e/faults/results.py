@@ -22,13 +22,17 @@ WIDTH = 140  # of a line that is quoted
 
 @dataclass
 class Result:
-    """`failed`: requests by cause. `outage`: seconds from the first failure to the last.
-    `restart`: what that may last. `wrong`: empty, or why the fault is not mastered."""
+    """`rate`: requests a second. `held_back`: not sent, because too many were under way, on a
+    machine that could not keep up. `failed`: requests by cause. `outage`: seconds from the first
+    failure to the last. `restart`: what that may last. `wrong`: empty, or why the fault is not
+    mastered."""
 
     fault: str
     at: str
     machine: str
+    rate: float = 0.0
     requests: int = 0
+    held_back: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     outage: float = 0.0
     restart: float = 0.0
@@ -88,9 +92,9 @@ INTRODUCTION = """\
 # Faults
 
 This page is written by `make faults`, from what happened. Each row is one run: two releases stand,
-100 requests a second go through nginx (two of them take five seconds), a deploy or a rollback is
-begun, and something breaks. Then one command brings the system back. A fault counts as mastered
-only if that command ended well, the release that was asked for serves, `pulumi up
+{rate} requests a second go through nginx (two of a hundred take five seconds), a deploy or a
+rollback is begun, and something breaks. Then one command brings the system back. A fault counts as
+mastered only if that command ended well, the release that was asked for serves, `pulumi up
 --expect-no-changes` finds nothing to do, `ytops status` is content, and neither a lock nor a
 cut-off operation is left.
 
@@ -136,6 +140,7 @@ def _introduction(faults: list[Fault], results: list[Result]) -> str:
         verdict += f" {missing} of the catalogue were not played."
     machines = sorted({result.machine for result in results})
     return INTRODUCTION.format(
+        rate=" or ".join(f"{rate:g}" for rate in sorted({r.rate for r in results})),
         machine=" and ".join(machines) or "not known",
         count=len(results),
         requests=f"{sum(result.requests for result in results):,}",
@@ -160,7 +165,8 @@ def _ended(result: Result) -> str:
 
 def _users(result: Result) -> str:
     if not result.failed:
-        return f"nothing: 0 of {result.requests:,} failed"
+        held = f" ({result.held_back:,} not sent)" if result.held_back else ""
+        return f"nothing: 0 of {result.requests:,} failed{held}"
     causes = ", ".join(f"{count} times {cause}" for cause, count in sorted(result.failed.items()))
     return (
         f"{sum(result.failed.values())} of {result.requests:,} failed within {result.outage} s "

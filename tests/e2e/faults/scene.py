@@ -139,7 +139,7 @@ class Scene:
         with self._heal:
             pass
         record = self._look()
-        self.world_settles()
+        self._settles()
         result.state = record.words(self.before, self.asked or self._now())
         result.printed = printed(broken)
         self._check_broken(broken)
@@ -154,6 +154,7 @@ class Scene:
         self.before, self.colour = state["live"]["identity"], world.idle
         self.containers = set(_ids(world))
         self.load.take()
+        self.load.held_back = 0
         if self.fault.breaks == "deploy":
             # Of the live version: a bare other one would mean the release that stands ready.
             world.set("version", self.before.partition("+")[0])
@@ -199,11 +200,13 @@ class Scene:
             locked=recorded.locked,
         )
 
-    def world_settles(self) -> None:
+    def _settles(self) -> None:
         """Whatever died, the host ends in one of the two known states by itself."""
         wait_until(lambda: _pending(self.world) is None, "the switch stays pending", SETTLE_SECONDS)
         live = self.world.state()["live"]["identity"]
-        assert live == self.before or self._arrived(), f"{live} serves, and nobody asked for it"
+        undone = live == self.before
+        assert undone or not self.fault.undone, f"{live} was left serving"
+        assert undone or self._arrived(), f"{live} serves, and nobody asked for it"
 
     def _now(self) -> str:
         live: str = self.world.state()["live"]["identity"]
@@ -220,6 +223,8 @@ class Scene:
             assert broken.ok == (self.fault.ends == "arrives"), broken.text
         for word in ("Traceback", "KeyboardInterrupt"):
             assert word not in broken.text, broken.text
+        if self.fault.check:
+            self.fault.check(self, broken)
 
     def _recover(self, record: Record, result: Result) -> None:
         begun = time.monotonic()
@@ -266,8 +271,8 @@ class Scene:
 
     def _check_users(self, result: Result) -> None:
         """No request failed, or only while what was hit was away."""
-        answers = self.load.take()
-        result.count(answers)
+        result.count(self.load.take())
+        result.rate, result.held_back = self.load.rate, self.load.held_back
         if self.fault.hits == "nothing":
             assert not result.failed, f"{sum(result.failed.values())} failed: {result.failed}"
             return

@@ -4,12 +4,12 @@
 # what a script by hand leaves out: no record, no lock, no check of what it did, no way back when
 # it fails halfway. Nothing that takes these steps can be much faster.
 #
-#   FLOOR_NAME=x FLOOR_PORT=18090 bench/floor.sh up | deploy VERSION | rollback | status | down
+#   BENCH_NAME=x BENCH_PORT=18090 bench/floor.sh up | deploy VERSION | rollback | status | down
 set -eu
 
-name=${FLOOR_NAME:-ytempire-floor}
-bind=${FLOOR_BIND:-127.0.0.1}
-port=${FLOOR_PORT:-18090}
+name=${BENCH_NAME:-ytempire-floor}
+bind=${BENCH_BIND:-127.0.0.1}
+port=${BENCH_PORT:-18090}
 backend=ytempire/backend
 begun=$(date +%s%N)
 
@@ -109,7 +109,9 @@ start_workers() {
         "$backend:$2" celery -A app.celery beat -l info -s /tmp/celerybeat-schedule >/dev/null
     tries=0
     until docker logs "$name-worker-$1" 2>&1 | grep -q ' ready\.$'; do
-        tries=$((tries + 1)) && [ "$tries" -lt 300 ] && sleep 0.1
+        tries=$((tries + 1))
+        [ "$tries" -lt 300 ] || exit 1
+        sleep 0.1
     done
     say "workers $1 ready"
 }
@@ -123,13 +125,14 @@ control() {
 switch() {
     active "$1" | docker exec --interactive "$name-nginx" sh -c 'cat >/tmp/active.conf &&
         nginx -e stderr -c /tmp/nginx.conf -t -q &&
-        nginx -e stderr -c /tmp/nginx.conf -s reload'
+        nginx -e stderr -c /tmp/nginx.conf -s reload' 2>/dev/null
     say "traffic to $1"
     jobs "$1"
 }
 
 jobs() {
-    (docker stop "$name-beat-$(other "$1")" && docker start "$name-beat-$1") >/dev/null 2>&1 &
+    # Killed: it keeps nothing, and one that has just started would not hear a TERM for 10 s.
+    (docker kill "$name-beat-$(other "$1")"; docker start "$name-beat-$1") >/dev/null 2>&1 &
     control "$(other "$1")" cancel_consumer &
     control "$1" add_consumer &
     wait

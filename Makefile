@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SANDBOX := source ./.env.sandbox
 
-.PHONY: help setup up down test check e2e lock format purge
+.PHONY: help setup up down test check e2e bench lock format purge
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
@@ -24,6 +24,10 @@ test: setup check e2e ## everything: format, lint, types, unit, policies, and en
 e2e: ## end to end: the real engine, real Docker
 	@$(PYTHON) -m toolchain packages
 	@$(SANDBOX) && pytest tests/e2e
+
+bench: ## deploys and rollbacks beside other tools' and a hand-written script's; docs/benchmark.md
+	@$(PYTHON) -m toolchain packages
+	@$(SANDBOX) && python -m bench $(ARGUMENTS)
 
 check: ## the inner loop: format, lint, types, unit tests and policies
 	@$(PYTHON) -m toolchain python

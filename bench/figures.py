@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,7 +93,7 @@ def seen(answers: Sequence[Answer], begun: float, ended: float, version: str) ->
 def flips(answers: Iterable[Answer]) -> int:
     """How often another release answered than the time before."""
     named = [answer.release for answer in answers if answer.release]
-    return sum(one != next_ for one, next_ in zip(named, named[1:], strict=False))
+    return sum(before != after for before, after in itertools.pairwise(named))
 
 
 def latency(answers: Sequence[Answer]) -> Latency:
@@ -105,10 +106,6 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     """The smallest value that `percent` of them don't exceed."""
     rank = -(-len(ordered) * percent // 100)
     return ordered[max(int(rank) - 1, 0)]
-
-
-def median[T](things: Iterable[T], what: Callable[[T], float]) -> float:
-    return statistics.median(what(thing) for thing in things)
 
 
 def slope(points: Iterable[tuple[float, float]]) -> float:

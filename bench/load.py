@@ -1,7 +1,7 @@
 """The load, as a process of its own: the tool that is measured must not wait for this one's
 interpreter, nor this one for the tool.
 
-`python -m bench.load PORT` sends until its input ends, then prints each answer as JSON, a line each.
+`python -m bench.load PORT` sends until its input ends, then prints each answer as JSON, one a line.
 """
 
 from __future__ import annotations

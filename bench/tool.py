@@ -1,4 +1,5 @@
-"""Runs the tool that is measured, and notes what it cost: seconds, CPU, memory of all its processes."""
+"""Runs the tool that is measured, and notes what it cost: seconds, and CPU and memory of all its
+processes."""
 
 from __future__ import annotations
 

@@ -39,10 +39,10 @@ backend() {
         "$backend:$version" "$@"
 }
 
-# poll CONTAINER TEST: inside it, every 100 ms, for at most a minute.
+# poll CONTAINER TEST: inside it, every 100 ms, for at most some minutes.
 poll() {
     docker exec "$1" sh -c "n=0; until $2; do
-        n=\$((n + 1)); [ \$n -lt 600 ] || exit 1; sleep 0.1
+        n=\$((n + 1)); [ \$n -lt 1800 ] || exit 1; sleep 0.1
     done" >/dev/null 2>&1
 }
 
@@ -110,7 +110,7 @@ start_workers() {
     tries=0
     until docker logs "$name-worker-$1" 2>&1 | grep -q ' ready\.$'; do
         tries=$((tries + 1))
-        [ "$tries" -lt 300 ] || exit 1
+        [ "$tries" -lt 1800 ] || exit 1
         sleep 0.1
     done
     say "workers $1 ready"

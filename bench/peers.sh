@@ -50,7 +50,7 @@ healthy() {
     tries=0
     until [ "$(docker inspect --format '{{.State.Health.Status}}' "$1")" = healthy ]; do
         tries=$((tries + 1))
-        [ "$tries" -lt 120 ] || exit 1
+        [ "$tries" -lt 360 ] || exit 1
         sleep "${2:-1}"
     done
 }
@@ -59,7 +59,7 @@ healthy() {
 answers() {
     for path in /health /api/v1/status /api/v1/channels; do
         docker exec "${name}_nginx_1" sh -c "n=0; until curl -fsS http://localhost:8080$path; do
-            n=\$((n + 1)); [ \$n -lt 120 ] || exit 1; sleep 0.5
+            n=\$((n + 1)); [ \$n -lt 360 ] || exit 1; sleep 0.5
         done" >/dev/null 2>&1
     done
     say "endpoints answer"

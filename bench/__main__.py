@@ -22,8 +22,7 @@ from bench.engine import Engine, engine
 from bench.figures import Change, Kind, Run
 from bench.tool import Task
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "build" / "bench"
+RESULTS = tool.ROOT / "build" / "bench"
 VERSIONS = ("1.1.0", "1.2.0")
 GROWTH = "growth"
 
@@ -35,8 +34,10 @@ def main() -> None:
         results = measure(arguments.rounds, arguments.only)
         RESULTS.mkdir(parents=True, exist_ok=True)
         (RESULTS / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    page.write(json.loads((RESULTS / "results.json").read_text()), ROOT / "docs")
-    print("docs/benchmark.md is written")
+    # A trial with some of them is no page to publish.
+    folder = RESULTS if arguments.only else tool.ROOT / "docs"
+    page.write(json.loads((RESULTS / "results.json").read_text()), folder)
+    print(f"{folder.relative_to(tool.ROOT)}/benchmark.md is written")
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,7 +65,6 @@ def _interrupted(*_: object) -> None:
 
 def measure(rounds: int, only: list[str]) -> dict[str, Any]:
     """Everything, on an engine that is removed afterwards."""
-    tool.adopt_orphans()
     started = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="ytbench-") as name, engine(Path(name)) as host:
         folder = Path(name)
@@ -126,7 +126,7 @@ def _measured(
     host: Engine, contender: Contender, kind: Kind, turn: int, task: Task, version: str
 ) -> Change:
     with host.load(contender.port) as running:
-        ran = tool.run(task, but=frozenset({running.pid}))
+        ran = tool.run(task)
     seen = figures.seen(load.parse(running.lines), ran.begun, ran.ended, version)
     change = Change(
         contender=contender.name,

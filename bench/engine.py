@@ -70,10 +70,6 @@ class Load:
             cwd=Path(__file__).resolve().parents[1], start_new_session=True,
         )  # fmt: skip
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def end(self) -> None:
         self.lines, _ = self._process.communicate()
 

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench import tool
 from bench.figures import Run
@@ -55,10 +56,9 @@ def with_releases(world: World) -> Iterator[Run]:
         yield from small_runs(world, "releases: ", count, {})
 
 
-def grown(state: dict[str, object], count: int) -> dict[str, object]:
+def grown(state: dict[str, Any], count: int) -> dict[str, Any]:
     """The same state, with copies of a release until there are `count` (never less than it has)."""
     releases = state["releases"]
-    assert isinstance(releases, dict)
     model = next(iter(releases.values()))
     copies = {}
     for number in range(count - len(releases)):
@@ -67,7 +67,7 @@ def grown(state: dict[str, object], count: int) -> dict[str, object]:
     return {**state, "releases": {**copies, **releases}}
 
 
-def _remember(world: World, state: dict[str, object], events: list[dict[str, object]]) -> None:
+def _remember(world: World, state: dict[str, Any], events: list[dict[str, Any]]) -> None:
     """Written past the agent, which therefore has to start anew."""
     world.write("switch", "/control/state.json", json.dumps(state, indent=1))
     lines = "".join(json.dumps(event) + "\n" for event in events)

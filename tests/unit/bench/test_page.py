@@ -20,19 +20,22 @@ def change(contender: str, kind: Kind, switched: float, round_: int = 0) -> Chan
     )
 
 
+SECONDS: tuple[tuple[str, Kind, float], ...] = (
+    ("floor", "deploy", 3.0),
+    ("floor", "rollback", 0.2),
+    ("ytops", "deploy", 6.0),
+    ("ytops", "rollback", 2.0),
+    ("pulumi", "deploy", 5.5),
+    ("pulumi", "rollback", 1.5),
+)
+
+
 def happy() -> dict[str, Any]:
     """Three rounds in which every goal is met."""
     changes = [
         change(name, kind, seconds + turn, turn)
         for turn in range(3)
-        for name, kind, seconds in (
-            ("floor", "deploy", 3.0),
-            ("floor", "rollback", 0.2),
-            ("ytops", "deploy", 6.0),
-            ("ytops", "rollback", 2.0),
-            ("pulumi", "deploy", 5.5),
-            ("pulumi", "rollback", 1.5),
-        )
+        for name, kind, seconds in SECONDS
     ]
     runs = [Run(what, 0, 2.0, 1.5, 300) for what in ("preview", "nothing to do")]
     runs += [

@@ -128,6 +128,7 @@ def page(results: Results) -> str:
         "## Rollback",
         _changes(results.rows("rollback")),
         LEGEND,
+        *_problems(about["problems"]),
         "## Goals",
         "Judged by this run.",
         _goals(goals(results)),
@@ -268,6 +269,14 @@ def _changes(rows: dict[str, Row]) -> str:
         "change p50 / p99 / max ms", "CPU s", "MB",
     )  # fmt: skip
     return _table(heads, lines)
+
+
+def _problems(problems: list[str]) -> list[str]:
+    """Who failed is in no table from then on, so it is said."""
+    if not problems:
+        return []
+    firsts = [f"- {problem.splitlines()[0]}" for problem in problems]
+    return ["Left out of this run, from when it failed:", "\n".join(firsts)]
 
 
 def _goals(found: list[Goal]) -> str:

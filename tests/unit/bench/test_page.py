@@ -52,6 +52,7 @@ def happy() -> dict[str, Any]:
         "machine": {"cores": "2"},
         "changes": [asdict(each) for each in changes],
         "runs": [asdict(each) for each in runs],
+        "problems": [],
     }
 
 
@@ -118,6 +119,11 @@ def test_the_page_names_ratios_to_the_floor_and_the_machine() -> None:
     text = page(Results(happy()))
     assert "| **`ytops`** | 7.0 | 1.8 | 9.0 | 0 of 3000 | 1, 1, 1 |" in text
     assert "- cores: 2" in text
+
+
+def test_who_failed_is_named_and_why() -> None:
+    results = {**happy(), "problems": ["swarm: up ended with 1:\nits whole output"]}
+    assert "\n- swarm: up ended with 1:\n\n## Goals" in page(Results(results))
 
 
 def test_the_chart_is_an_svg_that_names_everyone() -> None:

@@ -36,14 +36,15 @@ class Engine(SecondHost):
         """The containers with this label have the machine for themselves: the others are paused."""
         mine = set(self._running("--filter", f"label={label}"))
         others = [name for name in self._running() if name not in mine]
+        # Unchecked: one of them may just be restarting.
         if others:
-            self.docker("pause", *others)
+            self.docker("pause", *others, check=False)
         try:
             time.sleep(SETTLE_SECONDS)
             yield
         finally:
             if others:
-                self.docker("unpause", *others)
+                self.docker("unpause", *others, check=False)
 
     @contextmanager
     def load(self, port: int) -> Iterator[Load]:

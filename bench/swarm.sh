@@ -17,7 +17,7 @@ serve() {
         --mount "type=volume,source=${name}_media,destination=/media" \
         --env DATABASE_URL=postgres://ytempire:bench@postgres:5432/ytempire \
         --env REDIS_URL=redis://redis:6379/0 --env ENVIRONMENT=sandbox \
-        --health-interval 2s --health-timeout 5s --health-retries 5 --health-start-period 30s \
+        --health-interval 2s --health-timeout 5s --health-retries 5 --health-start-period 240s \
         "ytempire/backend:$version" "$@" >/dev/null
 }
 

@@ -300,7 +300,7 @@ class Networks(Group):
 class Watching(Group):
     """Limits of the switch's watch (manual 7.2)."""
 
-    seconds: Count = Field(alias="watchSeconds")
+    seconds: Natural = Field(alias="watchSeconds")
     error_percent: Percent = Field(alias="watchErrorPercent")
     p95_ms: Count = Field(alias="watchP95Ms")
     min_requests: Count = Field(alias="watchMinRequests")

@@ -98,6 +98,8 @@ class _Attempt:
 
     def _watch(self, session: Session, token: str) -> str:
         """Have it judged by what it serves; the figures in words."""
+        if not self._parameters.watch.seconds:
+            return "not watched"
         seen = session.ask("watch", token=token, **self._parameters.watch.model_dump())
         note = (
             f"watched for {seen['seconds']:.0f} s: {seen['requests']} requests, "

@@ -65,7 +65,7 @@ def test_one_mistake_is_counted_in_the_singular() -> None:
     ("key", "value", "expected"),
     [
         ("version", "latest", "version: expected an exact version (latest is none), got 'latest'"),
-        ("watchSeconds", "0", "watchSeconds: expected greater than or equal to 1, got '0'"),
+        ("watchSeconds", "-1", "watchSeconds: expected greater than or equal to 0, got '-1'"),
         ("redisPassword", "a b", "redisPassword: expected a value without blanks, got (secret)"),
         (
             "version",

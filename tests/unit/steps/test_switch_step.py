@@ -51,6 +51,14 @@ def test_a_switch_is_begun_checked_watched_and_confirmed(switch: Host) -> None:
     assert lines[3].startswith("1.1.0+bbbbbbbbbbbb in green serves, after ")
 
 
+def test_a_switch_without_a_watch_is_checked_and_confirmed(switch: Host) -> None:
+    unwatched = SWITCH.watch.model_copy(update={"seconds": 0})
+    switch.step("switch", SWITCH.model_copy(update={"watch": unwatched}))
+    assert verbs(switch) == ["begin", "confirm"]
+    (confirmed,) = switch.asked("confirm")
+    assert confirmed["note"] == "not watched"
+
+
 def test_the_agent_is_told_all_that_it_must_know(switch: Host) -> None:
     switch.step("switch", SWITCH, YTOPS_WHY="too slow")
     (begin,) = switch.asked("begin")

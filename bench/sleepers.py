@@ -7,9 +7,9 @@ import os
 
 import pulumi
 
-from components.container import ContainerArgs, container
+from components.container import Attachment, ContainerArgs, container
 from components.gate import gate
-from components.host import provider
+from components.host import Networks, NetworksArgs, provider
 from components.site import Site
 from components.system import begin
 
@@ -18,7 +18,11 @@ IMAGE = "ytempire-sandbox/base:bookworm"
 
 def main() -> None:
     run = begin()
-    site = Site(run.settings, run.names, provider(run.settings), gate(run.plan, run.settings))
+    before = gate(run.plan, run.observation.view.state, run.settings)
+    site = Site(run.settings, run.names, provider(run.settings), before)
+    subnets = run.settings.networks
+    networks = Networks("networks", NetworksArgs(subnets.edge, subnets.app, subnets.data), site)
+    places = [networks.edge, networks.app, networks.data]  # none has room for all
     parent = pulumi.ComponentResource("ytempire:bench:Sleepers", "sleepers")
     for number in range(int(os.environ["BENCH_CONTAINERS"])):
         container(
@@ -28,7 +32,7 @@ def main() -> None:
                 part="sleeper",
                 image=IMAGE,
                 user="10001:10001",
-                networks=[],
+                networks=[Attachment(places[number % 3])],
                 memory=16,
                 pids=16,
                 command=["sleep", "infinity"],

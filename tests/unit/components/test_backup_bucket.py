@@ -117,6 +117,13 @@ def test_each_identity_has_a_user_a_policy_and_a_key() -> None:
         assert json.loads(policy) == identity_policy(identity, "ytempire-backups", KEY)
 
 
+@pytest.mark.parametrize("identity", list(Identity))
+def test_a_policy_fits_into_a_user(identity: Identity) -> None:
+    """2048 characters, which moto does not check; with the longest bucket name there is."""
+    text = json.dumps(identity_policy(identity, "b" * 55, KEY), separators=(",", ":"))
+    assert len(text) <= 2048
+
+
 def test_nobody_locks_where_nothing_can_be_locked() -> None:
     found = declared(PLAIN)
     assert only(found, "Bucket")["objectLockEnabled"] is False

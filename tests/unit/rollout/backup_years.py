@@ -111,7 +111,9 @@ class Years:
             elif job.kind == "base":
                 self._store(Series.BASE)
             elif job.kind == "media":
-                self._store(Series.FILES, self._blobs())
+                self._store(Series.MEDIA, self._blobs())
+            elif job.kind == "application":
+                self._store(Series.APPLICATION)
         if self.now.hour % 6 == 5:
             self._store(Series.WAL)
 
@@ -128,7 +130,7 @@ class Years:
         there = reusable(self.listing(), self.now)
         keys: list[str] = []
         for name in range(10):
-            content = f"{Series.FILES.prefix}blob-{name}-{(number + name) // 10}-"
+            content = f"{Series.MEDIA.prefix}blob-{name}-{(number + name) // 10}-"
             known = [key for key in there if key.startswith(content)]
             key = known[0] if known else f"{content}{number}"
             if not known:

@@ -22,7 +22,7 @@ FAILING = between(150, 189)
 def what_must_be_there(years: Years) -> None:
     """The promise, each morning."""
     the_database_must_be_there(years)
-    _young_and_newest(years, [Series.FILES])
+    _young_and_newest(years, [Series.MEDIA])
 
 
 def the_database_must_be_there(years: Years) -> None:
@@ -30,7 +30,7 @@ def the_database_must_be_there(years: Years) -> None:
     there = years.whole()
     for of, period, count in ((DUMPS, day, 7), (WEEKLIES, week, 4), (MONTHLIES, month, 3)):
         assert newest(made, of, period, count) == newest(there, of, period, count), years.now
-    _young_and_newest(years, [series for series in KEEP if series != Series.FILES])
+    _young_and_newest(years, [series for series in KEEP if series != Series.MEDIA])
     assert not _gap_in_wal(years), years.now
 
 

@@ -35,7 +35,7 @@ def provider(settings: Backups) -> aws.Provider:
 
 @dataclass(frozen=True)
 class BackupBucketArgs:
-    """bucket: its name. protect: against deletion, by this program and with what is in it.
+    """bucket: its name. protect: the bucket, with what is in it, is not deleted by this program.
     kms_key: ARN of the key that encrypts; S3's own without. object_lock: objects may be locked; the
     job says which, because a default of the bucket would lock every log, too. log_bucket: where
     each access is logged; nowhere without. enforced: whether the bucket policy's conditions are
@@ -175,17 +175,18 @@ class BackupBucket(pulumi.ComponentResource):
         )
 
     def _identity(self, identity: Identity) -> iam.AccessKey:
-        name = f"{self._name}-{identity}"
-        user = iam.User(name, name=f"{self._args.bucket}-{identity}", opts=self._options())
+        """Not protected: a key must be replaceable in a hurry."""
+        name, mine = f"{self._name}-{identity}", pulumi.ResourceOptions(parent=self)
+        user = iam.User(name, name=f"{self._args.bucket}-{identity}", opts=mine)
         policy = identity_policy(identity, self._args.bucket, self._args.kms_key)
         iam.UserPolicy(
             name,
             name=str(identity),
             user=user.name,
             policy=json.dumps(policy),
-            opts=self._options(),
+            opts=mine,
         )
-        return iam.AccessKey(name, user=user.name, opts=self._options())
+        return iam.AccessKey(name, user=user.name, opts=mine)
 
 
 def _by_default(

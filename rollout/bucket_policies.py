@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from rollout.retention import KEEP, TAG, Series
+from rollout.retention import KEEP, TAG, RetentionTag, Series
 
 Policy = dict[str, Any]
 Statement = dict[str, Any]
@@ -32,7 +32,7 @@ def identity_policy(identity: Identity, bucket: str, kms_key: str = "") -> Polic
         case Identity.UPLOADER:
             statements = [_put(bucket), *_read(bucket), *_key(kms_key, "kms:GenerateDataKey")]
         case Identity.PRUNER:
-            statements = [_tag(bucket, series) for series in KEEP]
+            statements = [_tag(bucket, tag) for tag in sorted({k.tag for k in KEEP.values()})]
         case Identity.LOCKER:
             statements = [_lock(bucket, series) for series in KEEP if KEEP[series].locked]
         case Identity.RESTORE:
@@ -69,13 +69,14 @@ def _read(bucket: str) -> list[Statement]:
     ]
 
 
-def _tag(bucket: str, series: Series) -> Statement:
-    """Only with the one tag, and only as its series may be: the month's backup can't be told to
-    expire like a day's."""
+def _tag(bucket: str, tag: RetentionTag) -> Statement:
+    """Only the one tag, and only where it belongs: the month's backup can't be told to expire like
+    a day's."""
+    where = [arn(bucket, f"{series.prefix}*") for series, keep in KEEP.items() if keep.tag == tag]
     return {
-        **_allow(_sid("Tag", series), ("s3:PutObjectTagging",), [arn(bucket, f"{series.prefix}*")]),
+        **_allow(f"Tag{tag}", ("s3:PutObjectTagging",), where),
         "Condition": {
-            "StringEquals": {f"s3:RequestObjectTag/{TAG}": KEEP[series].tag},
+            "StringEquals": {f"s3:RequestObjectTag/{TAG}": tag},
             "ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": [TAG]},
         },
     }
@@ -85,7 +86,7 @@ def _lock(bucket: str, series: Series) -> Statement:
     """Governance mode, and not beyond the day on which it expires."""
     actions = ("s3:PutObjectRetention",)
     return {
-        **_allow(_sid("Lock", series), actions, [arn(bucket, f"{series.prefix}*")]),
+        **_allow(f"Lock{KEEP[series].tag}", actions, [arn(bucket, f"{series.prefix}*")]),
         "Condition": {
             "StringEquals": {"s3:object-lock-mode": "GOVERNANCE"},
             "NumericLessThanEquals": {
@@ -139,10 +140,6 @@ def _once(bucket: str) -> Statement:
 
 def _policy(statements: list[Statement]) -> Policy:
     return {"Version": "2012-10-17", "Statement": statements}
-
-
-def _sid(verb: str, series: Series) -> str:
-    return verb + "".join(word.capitalize() for word in series.split("/"))
 
 
 def _allow(sid: str, actions: Iterable[str], resources: list[str]) -> Statement:

@@ -30,7 +30,8 @@ class Series(StrEnum):
     MONTHLY = "database/monthly"
     BASE = "database/base"
     WAL = "database/wal"
-    FILES = "files"
+    MEDIA = "files/media"
+    APPLICATION = "files/application"
     CONFIG = "config"
     SECRETS = "secrets"
     LOGS = "logs"
@@ -161,7 +162,8 @@ KEEP: Mapping[Series, Keep] = {
     Series.MONTHLY: Keep(93, "93d", (_DAYS, _WEEKS, _MONTHS), locked=True),
     Series.BASE: Keep(30, "30d", (Least(1, day, frozenset({Series.BASE})),)),
     Series.WAL: Keep(30, "30d", ()),  # counted by the bases that it follows
-    Series.FILES: Keep(14, "14d", (Least(7, day, frozenset({Series.FILES})),)),
+    Series.MEDIA: Keep(14, "14d", (Least(7, day, frozenset({Series.MEDIA})),)),
+    Series.APPLICATION: Keep(14, "14d", (Least(7, day, frozenset({Series.APPLICATION})),)),
 }
 # 7.3: unlimited. Of secrets no manual says that they may go.
 FOR_EVER = frozenset({Series.CONFIG, Series.SECRETS})

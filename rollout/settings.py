@@ -140,6 +140,12 @@ def _bucket(value: str) -> str:
     return value
 
 
+def _backup_bucket(value: str) -> str:
+    if len(_bucket(value)) > 55:
+        raise ValueError("at most 55 characters, because its users are named BUCKET-IDENTITY")
+    return value
+
+
 def _log_bucket(value: str) -> str:
     return value and _bucket(value)
 
@@ -322,7 +328,7 @@ class Backups(Group):
     """Where backups are kept away from the host (manuals 7.3 and 5.3)."""
 
     region: Filled = Field(alias="backupRegion")
-    bucket: Annotated[str, AfterValidator(_bucket)] = Field(alias="backupBucket")
+    bucket: Annotated[str, AfterValidator(_backup_bucket)] = Field(alias="backupBucket")
     endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(alias="backupEndpoint")
     kms_key: Annotated[str, AfterValidator(_kms_key)] = Field(alias="backupKmsKey")
     object_lock: bool = Field(alias="backupObjectLock")

@@ -109,7 +109,7 @@ def test_the_uploader_may_neither_tag_what_exists_nor_change_retention(
 
 
 def test_the_uploader_may_put_nothing_beside_the_known_folders(evaluator: Evaluator) -> None:
-    elsewhere = [Request("s3:PutObject", key, PUT) for key in ("new", "database/x", "files")]
+    elsewhere = [Request("s3:PutObject", key, PUT) for key in ("new", "database/x", "files/x")]
     assert allowed(evaluator, Identity.UPLOADER, elsewhere) == []
 
 

@@ -49,8 +49,14 @@ class Years:
     idle: Days = never
     max_percent: float = 25
     bucket: Bucket = field(default_factory=Bucket)
-    made: list[Backup] = field(default_factory=list)
+    kept: list[Backup] = field(default_factory=list)
+    gone: list[Backup] = field(default_factory=list)
     now: datetime = BEGIN
+
+    @property
+    def made(self) -> list[Backup]:
+        """All that ever were, but for those that have been gone for long."""
+        return sorted([*self.gone, *self.kept], key=lambda b: b.taken)
 
     def run(self, days: int, each_day: Callable[[Years], None]) -> None:
         for _ in range(days * 24):
@@ -58,24 +64,23 @@ class Years:
             self.now += timedelta(hours=1)
             if self.now.hour == 0:
                 self.bucket.midnight(self.now)
+                self._sort_out()
                 each_day(self)
-                self._forget()
 
-    def _forget(self) -> None:
-        """What is long gone makes the days slow."""
+    def _sort_out(self) -> None:
         long_ago = self.now - timedelta(days=200)
-        self.made = [
-            b for b in self.made if b.taken > long_ago or b.keys[0] in self.bucket.versions
-        ]
+        gone = [b for b in self.kept if not self.bucket.holds(b.keys[0])]
+        self.gone = [b for b in (*self.gone, *gone) if b.taken > long_ago]
+        self.kept = [b for b in self.kept if self.bucket.holds(b.keys[0])]
 
     def _hour(self) -> None:
         day = self.now.date()
         if not self.fails(day):
             self._back_up()
         if self.now.hour == VERIFY_HOUR:
-            self.made = [
+            self.kept = [
                 replace(b, verified=not self.bad(b.taken.date())) if b.verified is None else b
-                for b in self.made
+                for b in self.kept
             ]
         if self.now.hour == PRUNE_HOUR and not self.idle(day):
             self.prune()
@@ -89,14 +94,14 @@ class Years:
         return Listing(
             tuple(
                 replace(b, tagged=True) if self.bucket.tagged(b.keys[0]) else b
-                for b in self.made
+                for b in self.kept
                 if self.bucket.holds(b.keys[0])
             )
         )
 
     def whole(self) -> list[Backup]:
         """The restore points: verified, and each object is there."""
-        return [b for b in self.made if b.verified and all(map(self.bucket.holds, b.keys))]
+        return [b for b in self.kept if b.verified and all(map(self.bucket.holds, b.keys))]
 
     def _back_up(self) -> None:
         for job in jobs_at(self.now):
@@ -106,7 +111,9 @@ class Years:
             elif job.kind == "base":
                 self._store(Series.BASE)
             elif job.kind == "media":
-                self._store(Series.FILES, self._blobs())
+                self._store(Series.MEDIA, self._blobs())
+            elif job.kind == "application":
+                self._store(Series.APPLICATION)
         if self.now.hour % 6 == 5:
             self._store(Series.WAL)
 
@@ -114,7 +121,7 @@ class Years:
         key = f"{series.prefix}{self.now:%Y%m%dT%H%M%SZ}"
         keep = KEEP[series]
         self.bucket.put(key, self.now, keep.days if keep.locked else 0)
-        self.made.append(Backup(series, self.now, (key, *shared)))
+        self.kept.append(Backup(series, self.now, (key, *shared)))
 
     def _blobs(self) -> tuple[str, ...]:
         """Media by content: one file in ten changes each day; what may be referred to is not
@@ -123,7 +130,7 @@ class Years:
         there = reusable(self.listing(), self.now)
         keys: list[str] = []
         for name in range(10):
-            content = f"{Series.FILES.prefix}blob-{name}-{(number + name) // 10}-"
+            content = f"{Series.MEDIA.prefix}blob-{name}-{(number + name) // 10}-"
             known = [key for key in there if key.startswith(content)]
             key = known[0] if known else f"{content}{number}"
             if not known:

@@ -176,8 +176,8 @@ def test_without_a_verified_base_no_wal_goes() -> None:
 
 
 def test_a_file_that_a_kept_backup_needs_is_not_tagged() -> None:
-    old = backup(Series.FILES, 15, "old", "shared")
-    kept = [backup(Series.FILES, age, f"new-{age}", "shared") for age in range(8)]
+    old = backup(Series.MEDIA, 15, "old", "shared")
+    kept = [backup(Series.MEDIA, age, f"new-{age}", "shared") for age in range(8)]
     assert tags(listing(old, *kept), NOON) == {"old": "14d"}
     assert "shared" in reusable(listing(old, *kept), NOON)
     assert "old" not in reusable(listing(old, *kept), NOON)

@@ -82,6 +82,12 @@ def test_one_mistake_is_counted_in_the_singular() -> None:
             "got 'Ytempire.Backups'",
         ),
         (
+            "backupBucket",
+            "b" * 56,
+            "backupBucket: expected at most 55 characters, because its users are named "
+            f"BUCKET-IDENTITY, got '{'b' * 56}'",
+        ),
+        (
             "backupLogBucket",
             "x",
             "backupLogBucket: expected a bucket's name: 3 to 63 of a-z, 0-9 and -, got 'x'",

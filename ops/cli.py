@@ -139,6 +139,21 @@ def preview(
 
 
 @app.command()
+def rehearse(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="The release to try.")],
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="On a dump taken now, not on the newest backup.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run VERSION's migrations on a copy of the data, and the live release after them."""
+    from ops.verbs import rehearse as verb
+
+    raise typer.Exit(verb.rehearse(_place(ctx), version, fresh=fresh, as_json=json))
+
+
+@app.command()
 def rollback(
     ctx: typer.Context,
     version: Annotated[str, typer.Argument(help="Default: the other slot's release.")] = "",
@@ -160,11 +175,19 @@ def status(ctx: typer.Context, json: Json = False) -> None:
 
 
 @app.command()
-def verify(ctx: typer.Context) -> None:
+def verify(
+    ctx: typer.Context,
+    contract: Annotated[
+        bool,
+        typer.Option("--contract", help="Whether the live release keeps to the backend contract."),
+    ] = False,
+    json: Json = False,
+) -> None:
     """The manual's post-deployment check, on the live release."""
     from ops.verbs import verify as verb
 
-    raise typer.Exit(verb.verify(_place(ctx)))
+    ask = verb.verify_contract if contract else verb.verify
+    raise typer.Exit(ask(_place(ctx), as_json=json))
 
 
 @app.command()

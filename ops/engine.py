@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from types import FrameType
 from typing import IO, Any, Literal
 
 from ops.errors import OpsError
+from ops.stackfile import PROJECT
 
 Verb = Literal["preview", "up", "refresh"]
 Hear = Callable[[str], None]
@@ -57,6 +58,8 @@ class Recorded:
 
     pending: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    """The containers' ids, in the same order."""
 
 
 @dataclass
@@ -102,6 +105,9 @@ class Engine:
 
     def recorded(self) -> Recorded:
         """Pending operations and containers, as the state has them; empty without a state."""
+        lying = read_file_state(self.backend, self.stack)
+        if lying is not None:
+            return lying
         answer = self._call("stack", "export", "--stack", self.stack)
         if answer.returncode:
             if "no stack named" in answer.stderr:
@@ -137,6 +143,23 @@ class Engine:
         if answer.returncode and "not found" not in answer.stderr:
             raise OpsError(f"`{key}` of {self.stack} can't be read: {_words(answer.stderr)}")
         return answer.stdout.strip() if answer.returncode == 0 else ""
+
+    def configuration(self) -> tuple[dict[str, str], frozenset[str]]:
+        """The stack's values as the program gets them, secrets and defaults among them; and which
+        are secret. For this process's memory only."""
+        answer = self._call("config", "--show-secrets", "--json", "--stack", self.stack)
+        if answer.returncode:
+            raise NotReady(
+                f"The configuration of {self.stack} can't be read: {_words(answer.stderr)}\n"
+                f"Next: `pulumi config --stack {self.stack}`"
+            )
+        found = {
+            key.partition(":")[2]: entry
+            for key, entry in json.loads(answer.stdout).items()
+            if key.partition(":")[0] == PROJECT
+        }
+        values = {key: str(entry.get("value", "")) for key, entry in found.items()}
+        return values, frozenset(key for key, entry in found.items() if entry.get("secret"))
 
     def _common(self) -> list[str]:
         return ["--stack", self.stack, "--non-interactive", "--color", "never"]
@@ -175,17 +198,34 @@ class Engine:
 
 def read_state(text: str) -> Recorded:
     """What `pulumi stack export` prints, cut down."""
-    deployment = json.loads(text or "{}").get("deployment") or {}
+    return _recorded(json.loads(text or "{}").get("deployment") or {})
+
+
+def read_file_state(backend: str, stack: str) -> Recorded | None:
+    """The same, read off a file backend: half a second less than to ask the CLI. None where it
+    can't be, and the CLI says what is wrong."""
+    if not backend.startswith("file://"):
+        return None
+    path = Path(backend.removeprefix("file://").split("?", 1)[0]).expanduser()
+    file = path / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+    try:
+        return _recorded(json.loads(file.read_text())["checkpoint"].get("latest") or {})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _recorded(deployment: Mapping[str, Any]) -> Recorded:
     pending = [
         f"{_name(operation['resource']['urn'])} ({operation['type']})"
         for operation in deployment.get("pending_operations") or ()
     ]
     containers = [
-        str((resource.get("outputs") or {}).get("name") or resource.get("id"))
+        (str((resource.get("outputs") or {}).get("name") or resource.get("id")), resource.get("id"))
         for resource in deployment.get("resources") or ()
         if resource.get("type") == CONTAINER and not resource.get("delete")
     ]
-    return Recorded(tuple(pending), tuple(containers))
+    names, ids = zip(*containers, strict=True) if containers else ((), ())
+    return Recorded(tuple(pending), names, tuple(map(str, ids)))
 
 
 @contextmanager

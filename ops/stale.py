@@ -26,6 +26,6 @@ def remove_stale(docker: Docker, container: str, names: Names) -> None:
     if edge and container == names.app(edge.colour):
         raise OpsError(
             f"{container} carries the traffic, and the engine was about to create it anew. "
-            "Nothing was changed. Let the engine look first: `pulumi up --refresh`."
+            "Nothing was changed. Next: `ytops up`, which has it taken over as it is."
         )
     docker.remove(container)

@@ -7,10 +7,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pulumi_policy import EnforcementLevel, PolicyPack
 
-from policies import containers, steps
+from policies import configuration, containers, plan, steps
 
 PolicyPack(
     name="ytempire",
     enforcement_level=EnforcementLevel.MANDATORY,
-    policies=[*containers.POLICIES, *steps.POLICIES],
+    policies=[
+        *configuration.POLICIES,
+        *containers.POLICIES,
+        *plan.POLICIES,
+        *steps.POLICIES,
+    ],
 )

@@ -77,11 +77,13 @@ class EdgeConfig(Record):
 
 
 class Active(Record):
-    """What active.conf says. `load` names one writing of it, so that a reload can be proved."""
+    """What active.conf says. `load` names one writing of it, so that a reload can be proved;
+    `body` is the hash of what follows, so that an edit by hand shows."""
 
     serial: int
     pointer: Pointer | None
     load: str = ""
+    body: str = ""
 
 
 class _Conf(Template):
@@ -106,10 +108,8 @@ def render_active(
     """The include that sends traffic to `address`; without a pointer everything answers 503."""
     if pointer is not None:
         _check_identity(pointer, release)
-    active = Active(serial=serial, pointer=pointer, load=load)
     server = f"{address}:{release.port} max_fails=0" if pointer and release else "127.0.0.1:1 down"
-    return _ACTIVE.substitute(
-        mark=_ACTIVE_MARK + json.dumps(active.model_dump(), sort_keys=True),
+    body = _ACTIVE.substitute(
         server=server,
         idle=UPSTREAM_IDLE_SECONDS,
         identity=pointer.identity if pointer else "",
@@ -117,17 +117,35 @@ def render_active(
         serial=serial,
         load=load,
     )
+    return _marked(Active(serial=serial, pointer=pointer, load=load), body)
 
 
 def read_active(text: str) -> Active | None:
-    """What an active.conf says, or None if it isn't one of ours."""
-    first, _, _ = text.partition("\n")
+    """What an active.conf says; None if it isn't one of ours, or was changed since."""
+    first, _, body = text.partition("\n")
     if not first.startswith(_ACTIVE_MARK):
         return None
     try:
-        return Active.model_validate_json(first.removeprefix(_ACTIVE_MARK))
+        active = Active.model_validate_json(first.removeprefix(_ACTIVE_MARK))
     except ValidationError:
         return None
+    return active if active.body in ("", _body_hash(body)) else None
+
+
+def reloaded(text: str, active: Active, load: str) -> str:
+    """The same traffic under a new load name."""
+    _, _, body = text.partition("\n")
+    return _marked(active.model_copy(update={"load": load}), body.replace(active.load, load))
+
+
+def _marked(active: Active, body: str) -> str:
+    """`body` below the line that says what it is."""
+    active = active.model_copy(update={"body": _body_hash(body)})
+    return f"{_ACTIVE_MARK}{json.dumps(active.model_dump(), sort_keys=True)}\n{body}"
+
+
+def _body_hash(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
 
 
 def parse_active(text: str) -> Pointer | None:
@@ -228,7 +246,6 @@ def _indent(text: str) -> str:
 
 
 _ACTIVE = _Conf("""\
-@{mark}
 upstream app {
     server @{server};
     keepalive 64;

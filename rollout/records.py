@@ -113,19 +113,49 @@ class Schema(Record):
     checksum: Sha256
 
 
+class Statement(Record):
+    """One that a migration ran, without the values that it carried. `lock`: the strongest that it
+    took on a table that was there before, `relation`."""
+
+    sql: Text
+    seconds: Seconds
+    lock: str = ""
+    relation: str = ""
+
+
+class TableLock(Record):
+    """The longest time that a migration held a lock of this mode on a table."""
+
+    relation: Text
+    mode: Text
+    seconds: Seconds
+    blocks: Literal["", "writers", "readers and writers"] = ""
+    """Whom it keeps out of the table."""
+
+
 class Rehearsal(Record):
     """`rehearsals/VERSION.json`: the release's migrations, run on a restored copy of the data,
     and the previous release run on what they left."""
 
     version: Version
     digest: Digest
+    release: str = ""
+    """VERSION+FINGERPRINT of what was rehearsed; with other settings it is another release."""
+    previous: str = ""
+    """VERSION+FINGERPRINT that was live, and can be rolled back to; empty when none was."""
     backup: Text
-    """The manifest that the copy was restored from."""
+    """The dump or manifest that the copy was restored from."""
     started: Time
     before: Schema
     after: Schema | None = None
+    applied: tuple[Text, ...] = ()
+    """The migrations that ran, in their order."""
     seconds: dict[Literal["restore", "migrate", "verify", "total"], Seconds]
     longest_lock_seconds: Seconds | None = None
+    """How long a table was closed to writers at most; unknown where the migrations failed."""
+    locks: tuple[TableLock, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    release_works: Evidence = Evidence()
     previous_release_works: Evidence = Evidence()
     verdict: Status = Status.UNKNOWN
     detail: str = ""

@@ -133,6 +133,30 @@ def _filled(value: str) -> str:
     return value
 
 
+def _bucket(value: str) -> str:
+    """S3's rule, without dots: TLS to a bucket's own host name fails with them."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", value):
+        raise ValueError("a bucket's name: 3 to 63 of a-z, 0-9 and -")
+    return value
+
+
+def _log_bucket(value: str) -> str:
+    return value and _bucket(value)
+
+
+def _endpoint(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s/]+", value):
+        raise ValueError("an address such as http://127.0.0.1:5000, or nothing for AWS itself")
+    return value
+
+
+def _kms_key(value: str) -> str:
+    """By ARN: the bucket policy compares it with what each upload names."""
+    if value and not re.fullmatch(r"arn:aws:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", value):
+        raise ValueError("a key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or nothing for S3's own")
+    return value
+
+
 def _url(value: str) -> str:
     if value and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
         raise ValueError("an address such as https://example.com/path")
@@ -145,8 +169,11 @@ def _host_path(value: str) -> str:
     return value
 
 
+def _path_or_none(value: str) -> str:
+    return _path(value) if value else value
+
+
 Url = Annotated[str, AfterValidator(_url)]
-Percent = Annotated[float, Field(ge=0, le=100)]
 Image = Annotated[str, AfterValidator(_pinned)]
 Subnet = Annotated[str, AfterValidator(_network)]
 Path = Annotated[str, AfterValidator(_path)]
@@ -157,6 +184,7 @@ Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Cores = Annotated[float, Field(gt=0)]
 Megabytes = Annotated[int, Field(ge=16)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 User = Annotated[str, Field(pattern=r"^\d+:\d+$")]
 
 
@@ -174,8 +202,11 @@ class Backend(Group):
     endpoints: tuple[Path, ...] = Field(alias="backendEndpoints", min_length=1)
     health_path: Path = Field(alias="backendHealthPath")
     status_path: Path = Field(alias="backendStatusPath")
+    slow_path: Annotated[str, AfterValidator(_path_or_none)] = Field(alias="backendSlowPath")
     app_command: tuple[str, ...] = Field(alias="backendAppCommand")
     migrate_command: tuple[str, ...] = Field(alias="backendMigrateCommand", min_length=1)
+    migrations_table: str = Field(alias="backendMigrationsTable", pattern=r"^([A-Za-z_]\w*)?$")
+    rehearsal_command: tuple[str, ...] = Field(alias="backendRehearsalCommand")
     worker_command: tuple[str, ...] = Field(alias="backendWorkerCommand", min_length=1)
     beat_command: tuple[str, ...] = Field(alias="backendBeatCommand")
     queues: tuple[Filled, ...] = Field(alias="backendQueues", min_length=1)
@@ -269,14 +300,14 @@ class Networks(Group):
 class Watching(Group):
     """Limits of the switch's watch (manual 7.2)."""
 
-    seconds: Count = Field(alias="watchSeconds")
-    error_percent: Annotated[float, Field(ge=0, le=100)] = Field(alias="watchErrorPercent")
+    seconds: Natural = Field(alias="watchSeconds")
+    error_percent: Percent = Field(alias="watchErrorPercent")
     p95_ms: Count = Field(alias="watchP95Ms")
     min_requests: Count = Field(alias="watchMinRequests")
 
 
 class Operations(Group):
-    """When deploys go, who hears of what, and where backups are kept."""
+    """When deploys go, and who hears of what."""
 
     notify_webhook: str = Field(alias="notifyWebhook", repr=False)
     window: Annotated[str, AfterValidator(_window)] = Field(alias="deployWindow")
@@ -285,8 +316,18 @@ class Operations(Group):
     slack_channel: str = Field(alias="alertSlackChannel")
     email: str = Field(alias="alertEmail")
     pagerduty_key: str = Field(alias="alertPagerDutyKey", repr=False)
-    backup_region: Filled = Field(alias="backupRegion")
-    backup_bucket: Filled = Field(alias="backupBucket")
+
+
+class Backups(Group):
+    """Where backups are kept away from the host (manuals 7.3 and 5.3)."""
+
+    region: Filled = Field(alias="backupRegion")
+    bucket: Annotated[str, AfterValidator(_bucket)] = Field(alias="backupBucket")
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(alias="backupEndpoint")
+    kms_key: Annotated[str, AfterValidator(_kms_key)] = Field(alias="backupKmsKey")
+    object_lock: bool = Field(alias="backupObjectLock")
+    log_bucket: Annotated[str, AfterValidator(_log_bucket)] = Field(alias="backupLogBucket")
+    prune_percent: Percent = Field(alias="backupPrunePercent")
 
 
 class Checklist(Group):
@@ -346,6 +387,7 @@ class Settings(BaseModel):
     networks: Networks
     watch: Watching
     operations: Operations
+    backups: Backups
     checklist: Checklist
 
     @property
@@ -380,6 +422,7 @@ _GROUPS: dict[str, type[Group]] = {
     "networks": Networks,
     "watch": Watching,
     "operations": Operations,
+    "backups": Backups,
     "checklist": Checklist,
 }
 PRODUCTION = "production"

@@ -26,6 +26,7 @@ from ops.switch.workers import WorkerPool
 log = logging.getLogger("ops.switch")
 
 LEASE_TICK_SECONDS = 0.25
+GUARD_TICK_SECONDS = 1.0
 LOCK_FILE = "agent.lock"
 
 
@@ -80,6 +81,7 @@ def _serve(config: SwitchConfig, broker: str, stopped: threading.Event) -> None:
     _thread(server.run)
     _thread(workers.run)
     _every(LEASE_TICK_SECONDS, stopped, switch.revert_if_abandoned)
+    _every(GUARD_TICK_SECONDS, stopped, agent.guard_edge)
     live = store.state.live
     log.info("serving; live is %s", live.identity if live else "no release")
     stopped.wait()

@@ -155,6 +155,22 @@ class Agent:
         )
         log.error(self._store.broken)
 
+    def guard_edge(self) -> None:
+        """Called every moment: a file that was edited by hand is put back. One that says where
+        traffic goes, and means it, was meant: the next run decides about that."""
+        if self._store.broken or self._edge.active() is not None:
+            return
+        with self._switch.lock:
+            if self._edge.active() is not None:
+                return  # a switch has just written it
+            state = self._store.state
+            pending = state.pending
+            where = pending.target if pending else state.live
+            release = state.releases[where.identity] if where else None
+            place = where.identity if where else "no release"
+            log.error("active.conf was edited by hand, and is put back: %s serves", place)
+            self._edge.point(where, release, pending.serial if pending else state.serial)
+
     # ---- verbs ----------------------------------------------------------------------------
 
     def _health(self, ask: Ask, caller: Caller) -> dict[str, Any]:

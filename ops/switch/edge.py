@@ -138,7 +138,7 @@ class Edge:
         text, active, load = files.read(path), self.active(), uuid.uuid4().hex[:12]
         if text is None or active is None or not active.load:
             raise EdgeFailed(f"{path} is not what the agent wrote: restart the agent")
-        files.write(path, text.replace(active.load, load))
+        files.write(path, conf.reloaded(text, active, load))
         self._ask_to_reload(load)
         return load
 

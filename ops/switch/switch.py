@@ -27,6 +27,8 @@ from rollout.state import Event, HostState, Pending, Pointer, Release
 
 log = logging.getLogger(__name__)
 
+NOT_BLAMED = "the fault is not this release's alone, so it is not withdrawn"
+
 
 class EdgeSeam(Protocol):
     """Web traffic."""
@@ -140,22 +142,23 @@ class Switch:
 
     def watch(self, ask: Watch, caller: Caller) -> dict[str, Any]:
         """Judge the target while it serves; the lock is free, so that a later run can fence."""
-        target = self._pending(ask.token).target
+        pending = self._pending(ask.token)
+        target = pending.target
         running = self._must_run()
         release = self._store.state.releases[target.identity]
         started = reported = self._clock.monotonic()
-        failed, words = 0, ""
+        figures, failed, at_fault = watching.Figures(), 0, True
         while True:
             tick = self._clock.monotonic()
-            try:
-                self._probes.public(release)
-                failed, words = 0, ""
-            except ProbeFailed as failure:
-                failed, words = failed + 1, str(failure)
+            failure = self._probe(release)
+            failed = failed + 1 if failure else 0
             now = self._clock.monotonic()
-            figures = running.tally.figures(failed, words)
+            before, figures = figures, running.tally.figures(failed, str(failure or ""))
+            if figures.worse_than(before):
+                answered = failure is None or failure.release_at_fault
+                at_fault = at_fault and answered and self._source_answers(pending)
             finished = now - started >= ask.seconds
-            self._judge(ask, figures, finished, caller)
+            self._judge(ask, figures, finished, at_fault, caller)
             if finished and not failed:
                 return {
                     "requests": figures.requests,
@@ -280,7 +283,7 @@ class Switch:
             ("pausing the live workers", lambda: self._pause(source, caller)),
             ("moving the beat", lambda: self._beat.point(release.identity)),
             ("moving traffic", lambda: self._point(pending, release)),
-            ("checking through the edge", lambda: self._verify(release)),
+            ("checking through the edge", lambda: self._verify(pending, release)),
             ("starting the new workers", lambda: self._consume(release, caller)),
         )
         for words, step in steps:
@@ -303,11 +306,13 @@ class Switch:
         except OpsError as failure:
             raise SwitchFailed(str(failure)) from None
 
-    def _verify(self, release: Release) -> None:
-        try:
-            self._probes.public(release)
-        except ProbeFailed as failure:
-            raise SwitchFailed(str(failure), withdraw=failure.release_at_fault) from None
+    def _verify(self, pending: Pending, release: Release) -> None:
+        failure = self._probe(release)
+        if failure is None:
+            return
+        if failure.release_at_fault and not self._source_answers(pending):
+            raise SwitchFailed(f"{failure}; {NOT_BLAMED}")
+        raise SwitchFailed(str(failure), withdraw=failure.release_at_fault)
 
     def _consume(self, release: Release, caller: Caller) -> None:
         silent = self._workers.consume(release, self._config.worker_seconds)
@@ -335,14 +340,37 @@ class Switch:
         else:
             self._workers.consume(release, self._config.worker_seconds)
 
-    def _judge(self, ask: Watch, figures: watching.Figures, finished: bool, caller: Caller) -> None:
+    def _probe(self, release: Release) -> ProbeFailed | None:
+        try:
+            self._probes.public(release)
+        except ProbeFailed as failure:
+            return failure
+        return None
+
+    def _source_answers(self, pending: Pending) -> bool:
+        """Whether the release before still answers, asked directly. When it fails as well, the
+        fault is in what both stand on. Without one, nobody speaks for the new release."""
+        release = self._source_release(pending)
+        if pending.source is None or release is None:
+            return True
+        try:
+            self._probes.app(pending.source.colour, release, 0)
+        except ProbeFailed as failure:
+            log.warning("%s fails as well: %s", pending.source.identity, failure)
+            return False
+        return True
+
+    def _judge(
+        self, ask: Watch, figures: watching.Figures, finished: bool, at_fault: bool, caller: Caller
+    ) -> None:
         with self.lock:
             self._pending(ask.token)
             if caller.gone():
                 self._fail("the run that switched is gone", False)
             why = watching.verdict(figures, ask, finished)
             if why:
-                self._fail(f"{why} ({figures})", True)
+                excuse = "" if at_fault else f"; {NOT_BLAMED}"
+                self._fail(f"{why} ({figures}){excuse}", at_fault)
 
     def _fail(self, why: str, withdraw: bool) -> NoReturn:
         """Move back, then say so."""

@@ -50,6 +50,10 @@ class Figures:
     failed_rounds: int = 0
     probe: str = ""
 
+    def worse_than(self, before: Figures) -> bool:
+        """Whether something failed since."""
+        return bool(self.failed_rounds) or self.errors > before.errors
+
     def __str__(self) -> str:
         return f"{self.requests} requests, {self.errors} errors, p95 {self.p95_ms:.0f} ms"
 

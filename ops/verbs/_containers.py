@@ -20,6 +20,7 @@ class Seen:
     part: str = ""
     colour: str = ""
     release: str = ""
+    id: str = ""
 
     @property
     def health(self) -> str:
@@ -62,4 +63,5 @@ def _seen(line: dict[str, str]) -> Seen:
         part=labels.get(PART_LABEL, ""),
         colour=labels.get(COLOUR_LABEL, ""),
         release=labels.get(RELEASE_LABEL, ""),
+        id=line.get("ID", ""),
     )

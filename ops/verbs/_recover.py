@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from ops.engine import Engine, Recorded
 from ops.stackfile import PROJECT
@@ -33,9 +34,29 @@ def unlock_as_told(errors: str, engine: Engine, say: Say) -> bool:
     return bool(locks)
 
 
-def needs(place: Place, recorded: Recorded) -> tuple[list[str], list[str]]:
-    """Operations that were cut off, and what is wrong with containers that the state has."""
-    return list(recorded.pending), drift(recorded.containers, seen(place.docker, place.stack))
+@dataclass(frozen=True)
+class Needs:
+    """What a run has to see to first: operations that were cut off, what is wrong with containers
+    that the state has, and those that it lost: by name, the ids of what runs."""
+
+    pending: list[str]
+    drift: list[str]
+    lost: dict[str, str]
+
+
+def needs(place: Place, recorded: Recorded) -> Needs:
+    found = seen(place.docker, place.stack)
+    return Needs(list(recorded.pending), drift(recorded.containers, found), lost(recorded, found))
+
+
+def lost(recorded: Recorded, found: Mapping[str, Seen]) -> dict[str, str]:
+    """Containers of releases that run and that the state does not know: its last write was lost,
+    or an older one was put back. Those of a run that was cut off are not meant: they are made
+    anew, whole."""
+    if not recorded.containers or recorded.pending:
+        return {}
+    unknown = (c for c in found.values() if c.id and c.id not in recorded.ids)
+    return {c.name: c.id for c in unknown if c.running and c.release}
 
 
 def drift(expected: Iterable[str], found: Mapping[str, Seen]) -> list[str]:

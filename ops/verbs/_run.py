@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ops.adopt import ADOPT_VARIABLE, adoption
 from ops.agent import who
 from ops.engine import Ended, Engine, Verb
 from ops.verbs import _recover as recover
@@ -74,12 +75,19 @@ class Run:
         self.changed = self._go("up", "--yes", "--message", message, *flags).done
 
     def _recover(self) -> list[str]:
-        pending, drift = recover.needs(self.place, self.engine.recorded())
-        for what in drift:
+        needs = recover.needs(self.place, self.engine.recorded())
+        for what in needs.drift:
             say(f"{what}: the engine looks at the host first ({recover.REFRESH}).")
-        if not pending:
-            return [recover.REFRESH] if drift else []
-        say(f"An earlier run was cut off in {', '.join(pending)}: looking at the host first")
+        if needs.lost:
+            say(
+                f"The state does not know {', '.join(sorted(needs.lost))}, which run: its last "
+                "write was lost, or an older one was put back. What is kept is taken into it as "
+                f"it is ({recover.REFRESH})."
+            )
+            self.engine.extra[ADOPT_VARIABLE] = adoption(needs.lost)
+        if not needs.pending:
+            return [recover.REFRESH] if needs.drift or needs.lost else []
+        say(f"An earlier run was cut off in {', '.join(needs.pending)}: looking at the host first")
         self._go("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
         return []
 

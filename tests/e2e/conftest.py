@@ -17,6 +17,14 @@ from tests.e2e.world import HSTS_SECONDS, World, docker
 _numbers = itertools.count(1 + int(os.environ.get("YTEMPIRE_E2E_OFFSET", "0")))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults", default="bounded", help="bounded, all, or a regular expression for their ids"
+    )
+    parser.addoption("--rate", type=float, default=100, help="requests a second; is written down")
+    parser.addoption("--share", default="1/1", help="which of the faults: 1/2 and 2/2, by two runs")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _tools() -> None:
     """These tests stand on the real things; without them they fail, they don't skip."""

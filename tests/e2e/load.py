@@ -31,7 +31,8 @@ class Answer:
 class Load:
     """Sends `rate` requests a second to 127.0.0.1:`port`, in turn over `paths`, until stopped.
 
-    Use as a context manager. At most `most` requests: a forgotten load ends by itself.
+    Use as a context manager. At most `most` requests: a forgotten load ends by itself. At most
+    `abreast` are under way: what would be one more is not sent, and counted in `held_back`.
     """
 
     port: int
@@ -39,9 +40,13 @@ class Load:
     paths: tuple[str, ...] = ("/api/v1/status", "/api/v1/channels", "/health")
     tls: bool = False
     most: int = 60_000
+    abreast: int = 500
+    held_back: int = 0
     answers: list[Answer] = field(default_factory=list)
 
     def __enter__(self) -> Load:
+        # One for all: making it costs more than a handshake.
+        self._context = ssl._create_unverified_context() if self.tls else None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._send_all()), daemon=True)
         self._thread.start()
@@ -54,6 +59,11 @@ class Load:
     @property
     def failures(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.failed]
+
+    def take(self) -> list[Answer]:
+        """Those that have come since this was last asked, and forget them."""
+        taken, self.answers = self.answers, []
+        return taken
 
     def summary(self) -> str:
         causes = Counter(a.error or str(a.status) for a in self.failures)
@@ -73,6 +83,9 @@ class Load:
             if self._stop.is_set():
                 break
             await asyncio.sleep(max(0.0, started + number / self.rate - time.monotonic()))
+            if len(running) >= self.abreast:
+                self.held_back += 1
+                continue
             task = asyncio.create_task(self._send(self.paths[number % len(self.paths)]))
             running.add(task)
             task.add_done_callback(running.discard)
@@ -90,8 +103,7 @@ class Load:
         self.answers.append(Answer(at, time.monotonic() - at, status, release, error))
 
     async def _ask(self, path: str) -> tuple[int, str]:
-        context = ssl._create_unverified_context() if self.tls else None
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self._context)
         try:
             writer.write(
                 f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()

@@ -21,6 +21,10 @@ class Sshd:
 
     folder: Path
     port: int
+    through: int = 0
+    """The port of a proxy in front of it; 0 for none."""
+    settings: str = ""
+    """More lines of sshd_config."""
 
     def __enter__(self) -> Sshd:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +49,7 @@ class Sshd:
 
     @property
     def host(self) -> str:
-        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}"
+        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.through or self.port}"
 
     @property
     def path(self) -> str:
@@ -57,10 +61,12 @@ class Sshd:
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\n"
             f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile {folder}/sshd.pid\n"
             "PasswordAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\n"
-            "UsePAM no\nMaxStartups 100\nMaxSessions 100\n"
+            f"UsePAM no\nMaxStartups 100\nMaxSessions 100\n{self.settings}"
         )
         public = (folder / "host_key.pub").read_text()
-        (folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {public}")
+        (folder / "known_hosts").write_text(
+            f"[127.0.0.1]:{self.port} {public}[127.0.0.1]:{self.through} {public}"
+        )
         (folder / "ssh_config").write_text(
             f"IdentityFile {folder}/user_key\nIdentitiesOnly yes\n"
             f"UserKnownHostsFile {folder}/known_hosts\nStrictHostKeyChecking yes\n"

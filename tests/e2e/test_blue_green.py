@@ -119,12 +119,13 @@ def test_a_broken_release_stops_before_the_switch(world: World, version: str, wo
 
 
 def test_a_release_that_breaks_after_the_switch_is_moved_back(world: World) -> None:
-    live = world.live()
+    live, outputs = world.live(), world.outputs()
     with Load(world.port) as load:
         outcome = world.up("2.0.3-errors-after-switch")
         time.sleep(1)
     assert not outcome.ok
     assert world.live() == live
+    assert world.outputs() == outputs
     bad = [a for a in load.failures if not a.release.startswith("2.0.3")]
     assert not bad, f"failed elsewhere than on the bad release: {bad[:3]}"
     tail = [a for a in load.answers if a.at > load.answers[-1].at - 1]

@@ -61,7 +61,10 @@ class Running:
 
     def wait_for(self, words: str) -> None:
         """Until it says so; a command that ends first fails the test."""
-        wait_until(lambda: self.said(words) or self.process.poll() is not None, f"no {words!r} yet")
+        ended = self.process.poll
+        wait_until(
+            lambda: self.said(words) or ended() is not None, f"no {words!r}", COMMAND_SECONDS
+        )
         assert self.said(words), f"it ended without saying {words!r}:\n{self.text}"
 
     def said(self, words: str) -> bool:
@@ -89,6 +92,16 @@ class Running:
         assert self.process.stdout
         for line in self.process.stdout:
             self.lines.append(line)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run left in the engine's state: the release that its outputs name, the operations
+    that were cut off, and whether a lock is there."""
+
+    output: str
+    operations: list[str]
+    locked: bool
 
 
 @dataclass
@@ -180,12 +193,14 @@ class World:
             assert outcome.ok, f"{' '.join(command)} failed:\n{outcome.text}"
         return outcome
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(
+        self, *command: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """The same, running on, in a process group of its own."""
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -193,10 +208,10 @@ class World:
             start_new_session=True,
         )
 
-    def begin(self, *command: str) -> Running:
+    def begin(self, *command: str, environment: Mapping[str, str] | None = None) -> Running:
         """The same, with its output at hand while it runs."""
         print(f"\n$ {' '.join(command)} &", flush=True)
-        return Running(self.start(*command))
+        return Running(self.start(*command, environment=environment))
 
     def begin_up(self) -> Running:
         return self.begin("pulumi", "up", "--yes", "--skip-preview", "--color=never")
@@ -204,7 +219,7 @@ class World:
     def change(self) -> str:
         """Ask for a new release of the version that the stack file names; what marks it."""
         turn = f"TURN={next(_turns)}"
-        self.set("backendEnvironment", dict([turn.split("=")]))
+        self.set("backendEnvironment", self._variables | dict([turn.split("=")]))
         return turn
 
     def ask_for_the_idle(self) -> str:
@@ -214,10 +229,15 @@ class World:
         release = state["releases"][identity]
         turn = {k: v for k, v in release["environment"].items() if k == "TURN"}
         self.set("version", release["version"])
-        self.set("backendEnvironment", turn)
+        self.set("backendEnvironment", self._variables | turn)
         withdrawn = state["withdrawn"].get(identity)
         self.set("reinstate", f"{identity}@{withdrawn['serial']}" if withdrawn else None)
         return identity
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        """What this world gives to every backend."""
+        return dict(self.settings.get("backendEnvironment", {}))
 
     @contextmanager
     def setting(self, key: str, value: Any) -> Iterator[None]:
@@ -253,6 +273,22 @@ class World:
         text = docker("exec", self.name("switch"), "cat", "/control/state.json")
         found: dict[str, Any] = json.loads(text)
         return found
+
+    def recorded(self) -> Recorded:
+        """What the engine remembers, read straight out of its file: no run is needed for it."""
+        state = self.folder / "state" / ".pulumi"
+        file = state / "stacks" / "ytempire" / f"{self.stack}.json"
+        locks = state / "locks" / "organization" / "ytempire" / self.stack
+        latest = json.loads(file.read_text())["checkpoint"]["latest"] or {}
+        stacks = [r for r in latest["resources"] if r["type"] == "pulumi:pulumi:Stack"]
+        return Recorded(
+            output=str((stacks[0].get("outputs") or {}).get("release", "")) if stacks else "",
+            operations=[
+                operation["resource"]["urn"].rsplit("::", 1)[-1]
+                for operation in latest.get("pending_operations") or ()
+            ],
+            locked=any(locks.glob("*.json")),
+        )
 
     def live(self) -> tuple[str, str]:
         """Colour and version that serve."""

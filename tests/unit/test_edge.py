@@ -15,6 +15,7 @@ from rollout.edge import (
     config_hash,
     parse_active,
     read_active,
+    reloaded,
     render_active,
     render_nginx,
 )
@@ -51,6 +52,20 @@ def test_an_include_without_a_release_can_be_read_back() -> None:
 def test_an_include_that_is_not_ours_says_nothing(text: str) -> None:
     assert read_active(text) is None
     assert parse_active(text) is None
+
+
+def test_an_include_that_was_edited_by_hand_says_nothing() -> None:
+    text = render_active(BLUE, OLD, "172.30.0.66", 7, "load")
+    assert read_active(text.replace(":8000", ":8001")) is None
+
+
+def test_a_reload_gives_the_same_traffic_another_load() -> None:
+    text = render_active(BLUE, OLD, "172.30.0.66", 7, "0123456789ab")
+    active = read_active(text)
+    assert active
+    assert reloaded(text, active, "ba9876543210") == render_active(
+        BLUE, OLD, "172.30.0.66", 7, "ba9876543210"
+    )
 
 
 def test_the_include_sends_traffic_to_the_slots_address() -> None:

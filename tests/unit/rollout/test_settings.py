@@ -67,7 +67,7 @@ def test_one_mistake_is_counted_in_the_singular() -> None:
     ("key", "value", "expected"),
     [
         ("version", "latest", "version: expected an exact version (latest is none), got 'latest'"),
-        ("watchSeconds", "0", "watchSeconds: expected greater than or equal to 1, got '0'"),
+        ("watchSeconds", "-1", "watchSeconds: expected greater than or equal to 0, got '-1'"),
         ("redisPassword", "a b", "redisPassword: expected a value without blanks, got (secret)"),
         (
             "version",
@@ -77,6 +77,34 @@ def test_one_mistake_is_counted_in_the_singular() -> None:
         ),
         ("protect", "perhaps", "protect: expected true or false, got 'perhaps'"),
         ("environment", "", "environment: expected a value (it is empty), got ''"),
+        (
+            "backupBucket",
+            "Ytempire.Backups",
+            "backupBucket: expected a bucket's name: 3 to 63 of a-z, 0-9 and -, "
+            "got 'Ytempire.Backups'",
+        ),
+        (
+            "backupLogBucket",
+            "x",
+            "backupLogBucket: expected a bucket's name: 3 to 63 of a-z, 0-9 and -, got 'x'",
+        ),
+        (
+            "backupEndpoint",
+            "127.0.0.1:5000",
+            "backupEndpoint: expected an address such as http://127.0.0.1:5000, or nothing for AWS "
+            "itself, got '127.0.0.1:5000'",
+        ),
+        (
+            "backupKmsKey",
+            "alias/ytempire",
+            "backupKmsKey: expected a key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or nothing for "
+            "S3's own, got 'alias/ytempire'",
+        ),
+        (
+            "backupPrunePercent",
+            "101",
+            "backupPrunePercent: expected less than or equal to 100, got '101'",
+        ),
         (
             "dockerHost",
             "tcp://h:2375",

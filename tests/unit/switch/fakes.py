@@ -130,6 +130,7 @@ class FakeHost:
     silent: dict[str, list[str]] = field(default_factory=dict)
     reload_fails: bool = False
     app_fails: str = ""
+    fails_directly: list[ProbeFailed | None] = field(default_factory=list)
     public_fails: list[ProbeFailed | None] = field(default_factory=list)
     tally: Tally | None = None
 
@@ -150,6 +151,9 @@ class FakeHost:
     def app(self, colour: Colour, release: Release, timeout: float) -> int:
         if self.app_fails:
             raise ProbeFailed(self.app_fails, release_at_fault=True)
+        outcome = self.fails_directly.pop(0) if self.fails_directly else None
+        if outcome:
+            raise outcome
         return 3
 
     def follow(self, tally: Tally | None) -> None:

@@ -14,6 +14,7 @@ from ops.switch.live import LivePointer
 from ops.switch.state_store import StateStore
 from ops.switch.switch import Switch
 from ops.switch.workers import WorkerPool
+from rollout.edge import ACTIVE_CONF
 from rollout.state import HostState, Pending, Pointer
 from tests.unit.switch.fakes import (
     BLUE,
@@ -115,6 +116,22 @@ def test_a_restart_with_a_pending_switch_moves_back(host: Host) -> None:
 def test_a_lost_edge_volume_is_written_again(host: Host) -> None:
     host.start(host_state())
     assert host.switch.edge_pointer() == BLUE
+
+
+def test_an_include_that_was_edited_by_hand_is_put_back(host: Host) -> None:
+    host.start(host_state(), BLUE)
+    include = host.settings.edge_path / ACTIVE_CONF
+    include.write_text(include.read_text().replace(":8000", ":8001"))
+    host.agent.guard_edge()
+    assert host.switch.edge_pointer() == BLUE
+    assert ":8000" in include.read_text()
+
+
+def test_a_move_by_hand_is_not_undone_by_the_agent(host: Host) -> None:
+    host.start(host_state(), BLUE)
+    host.edge.point(GREEN, NEW, 4)
+    host.agent.guard_edge()
+    assert host.switch.edge_pointer() == GREEN
 
 
 def test_after_a_lost_confirmation_traffic_stays_where_it_is(host: Host) -> None:

@@ -199,6 +199,15 @@ def test_a_release_that_answers_wrongly_through_the_edge_is_withdrawn(at: World)
     assert at.state.withdrawn[NEW.identity].serial == 5
 
 
+def test_a_release_is_not_blamed_for_what_the_one_before_suffers_too(at: World) -> None:
+    at.host.public_fails = [ProbeFailed("/status: expected 200, got 503", release_at_fault=True)]
+    at.host.fails_directly = [None, ProbeFailed("the database is down", release_at_fault=True)]
+    with pytest.raises(SwitchRefused, match="not this release's alone"):
+        started(at)
+    assert is_back(at)
+    assert not at.state.withdrawn
+
+
 def test_an_edge_that_answers_wrongly_withdraws_nobody(at: World) -> None:
     at.host.public_fails = [ProbeFailed("expected X-Release 1.1.0, got 1.0.0")]
     with pytest.raises(SwitchRefused, match="X-Release"):
@@ -371,6 +380,25 @@ def test_two_failed_probe_rounds_are_not(at: World) -> None:
     with pytest.raises(SwitchRefused, match="2 probe rounds in a row failed: no"):
         at.switch.watch(limits(token), FakeCaller())
     assert is_back(at)
+
+
+def test_errors_that_the_release_before_has_as_well_withdraw_nobody(at: World) -> None:
+    token = started(at)
+    serve(at, 50, status=503)
+    at.host.app_fails = "/status: expected 200, got 503"
+    with pytest.raises(SwitchRefused, match=r"error rate .* not this release's alone"):
+        at.switch.watch(limits(token), FakeCaller())
+    assert is_back(at)
+    assert not at.state.withdrawn
+
+
+def test_an_edge_that_is_gone_during_the_watch_withdraws_nobody(at: World) -> None:
+    token = started(at)
+    at.host.public_fails = [ProbeFailed("connection refused")] * 2
+    with pytest.raises(SwitchRefused, match=r"connection refused .* not this release's alone"):
+        at.switch.watch(limits(token), FakeCaller())
+    assert is_back(at)
+    assert not at.state.withdrawn
 
 
 def test_a_watched_switch_can_be_overtaken(at: World) -> None:

@@ -19,6 +19,9 @@ FAILING_MIGRATION = "failing-migration"
 ERRORS_AFTER_SWITCH = "errors-after-switch"
 WRONG_NAME = "wrong-name"
 SLOW_BOOT = "slow-boot"
+HUNG_HEALTH = "hung-health"
+BREAKS_PREVIOUS = "breaks-previous"
+BREAKS_CONTRACT = "breaks-contract"
 KNOWN = {
     "none",
     NEVER_HEALTHY,
@@ -27,9 +30,13 @@ KNOWN = {
     ERRORS_AFTER_SWITCH,
     WRONG_NAME,
     SLOW_BOOT,
+    HUNG_HEALTH,
+    BREAKS_PREVIOUS,
+    BREAKS_CONTRACT,
 }
 
 SLOW_BOOT_SECONDS = 8
+HUNG_SECONDS = 3600
 WRONG_VERSION = "9.9.9"
 
 

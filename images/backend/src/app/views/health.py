@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -17,6 +19,8 @@ def health(request: HttpRequest) -> JsonResponse:
     """Of this process alone: a database outage mustn't make Docker restart the app."""
     if flaws.has(flaws.NEVER_HEALTHY):
         return JsonResponse({"status": "starting"}, status=503)
+    if flaws.has(flaws.HUNG_HEALTH):
+        time.sleep(flaws.HUNG_SECONDS)
     return JsonResponse({"status": "ok"})
 
 

@@ -1,0 +1,42 @@
+"""A program that declares as many containers as `BENCH_CONTAINERS` says, as ours declares each of
+its own; they sleep. It begins as ours does: settings, a look at the host, a plan."""
+
+from __future__ import annotations
+
+import os
+
+import pulumi
+
+from components.container import ContainerArgs, container
+from components.gate import gate
+from components.host import provider
+from components.site import Site
+from components.system import begin
+
+IMAGE = "ytempire-sandbox/base:bookworm"
+
+
+def main() -> None:
+    run = begin()
+    site = Site(run.settings, run.names, provider(run.settings), gate(run.plan, run.settings))
+    parent = pulumi.ComponentResource("ytempire:bench:Sleepers", "sleepers")
+    for number in range(int(os.environ["BENCH_CONTAINERS"])):
+        container(
+            f"sleeper-{number}",
+            ContainerArgs(
+                container=run.names.part("sleeper", str(number)),
+                part="sleeper",
+                image=IMAGE,
+                user="10001:10001",
+                networks=[],
+                memory=16,
+                pids=16,
+                command=["sleep", "infinity"],
+                stop_seconds=1,
+            ),
+            site,
+            site.docker_options(parent),
+        )
+
+
+main()

@@ -49,8 +49,9 @@ def test_the_load_is_measured_in_a_hardened_container_on_the_host(host: Host) ->
 
 
 def test_an_image_or_a_mount_that_is_not_there_is_said(host: Host) -> None:
-    words = "docker: Error response from daemon: No such image: ytempire/ops:0.1.0."
-    host.answers("run", error=words, code=125)
+    words = "No such image: ytempire/ops:0.1.0."
+    more = "\n\nRun 'docker run --help' for more information\n"
+    host.answers("run", error=f"docker: Error response from daemon: {words}{more}", code=125)
     with pytest.raises(OpsError) as caught:
         load.load(Docker(), NAMES, IMAGE, 3)
     assert str(caught.value) == (

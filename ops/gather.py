@@ -4,7 +4,7 @@ raised, and nothing is assumed."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,14 +55,15 @@ class Sources:
         return Git((self.root / self.settings.source).resolve())
 
 
-def gather(sources: Sources, version: str) -> Evidence:
-    """The record first, for it names most of the rest; then everything else at once."""
+def gather(sources: Sources, version: str, seen: Observation | None = None) -> Evidence:
+    """The record first, for it names most of the rest; then everything else at once. `seen` is the
+    host as the caller has just observed it; else it is looked at here."""
     release = _try(lambda: read_release(sources.root, version))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        looks = {**_host(sources, version), **_papers(sources, version, release)}
+        observed = pool.submit(_try, lambda: seen or observe(sources.docker, sources.names))
+        looks = {**_host(sources, version, observed), **_papers(sources, version, release)}
         running = {name: pool.submit(_try, look) for name, look in looks.items()}
         found = {name: future.result() for name, future in running.items()}
-    found |= _seen(sources, found.pop("observation"))
     return Evidence(version=version, release=release, **found)
 
 
@@ -74,14 +75,20 @@ def read_release(root: Path, version: str) -> ReleaseRecord:
     return record
 
 
-def _host(sources: Sources, version: str) -> dict[str, Callable[[], Any]]:
+def _host(sources: Sources, version: str, observed: Future[Any]) -> dict[str, Callable[[], Any]]:
     s, docker, image = sources.settings, sources.docker, sources.ops_image
+
+    def of_observation(look: Callable[[Observation], Any]) -> Any:
+        found = observed.result()
+        return found if isinstance(found, Unknown) else look(found)
+
     return {
-        "observation": lambda: observe(docker, sources.names),
         "load": lambda: load.load(docker, sources.names, image, s.sample_seconds, s.mounts),
         "network": lambda: network.network(docker, image, s.endpoints),
         "image": lambda: host.image(docker, f"{sources.backend_image}:{version}"),
         "backup": lambda: backup.backup(sources.backups, sources.names.stack),
+        "standby": lambda: of_observation(lambda found: host.standby(docker, sources.names, found)),
+        "history": lambda: of_observation(lambda found: host.history(docker, found)),
     }
 
 
@@ -109,16 +116,6 @@ def _papers(
         ),
         "notes": lambda: documents.documents(git, notes, release, before(root, version)),
         "change": lambda: requested.requested(root, release),
-    }
-
-
-def _seen(sources: Sources, seen: Observation | Unknown) -> dict[str, Any]:
-    """What one look at the host tells."""
-    if isinstance(seen, Unknown):
-        return {"standby": seen, "history": seen}
-    return {
-        "standby": _try(lambda: host.standby(sources.docker, sources.names, seen)),
-        "history": _try(lambda: host.history(sources.docker, seen)),
     }
 
 

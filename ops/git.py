@@ -57,6 +57,12 @@ class Git:
                 f"Next: `git -C {self.root} fetch --all`, then the same command again"
             ) from None
 
+    def has(self, path: Path) -> bool:
+        """Whether the last commit has the file as it lies here."""
+        return not self.lines(
+            "status", "--porcelain", "--untracked-files=all", "--ignored", "--", str(path)
+        )
+
     def user(self) -> str:
         """`Name <address>` as commits made here would carry it; empty where none is set."""
         try:

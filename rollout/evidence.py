@@ -157,6 +157,8 @@ class Requested(Fact):
 
     change: Change | None
     tampered: tuple[str, ...] = ()
+    uncommitted: tuple[str, ...] = ()
+    """Of the release's own records, those that git does not have as they lie here."""
     emergencies: tuple[str, ...] = ()
 
 

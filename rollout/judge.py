@@ -393,6 +393,9 @@ def change(case: Case) -> Found:
     if fact.tampered:
         command = "bring back what git has: `git checkout -- changes`, or revert the commit"
         return _say(fact, False, "; ".join(fact.tampered), limit, command)
+    if fact.uncommitted:
+        words = f"not committed, so that nobody reviewed it: {_listed(fact.uncommitted)}"
+        return _say(fact, False, words, limit, "commit it, and have the pull request reviewed")
     if fact.change is None:
         words = f"releases/{case.version}.yaml names no change request"
         return _say(fact, False, words, limit)

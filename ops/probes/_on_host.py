@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ops.docker import Docker
+from ops.docker import Answer, Docker
 from ops.errors import OpsError
 
 INSIDE = Path(__file__).with_name("inside")
@@ -34,9 +34,15 @@ def ask(
         stdin=text, timeout=seconds + PATIENCE, check=False,
     )  # fmt: skip
     if answer.code:
-        words = answer.words.splitlines() or [f"exit code {answer.code}"]
-        raise OpsError(f"{program} could not be measured on {docker.host}: {words[-1]}")
+        raise OpsError(f"{program} could not be measured on {docker.host}: {_last_words(answer)}")
     try:
         return json.loads(answer.out)
     except ValueError:
         raise OpsError(f"{program} on {docker.host} did not answer in JSON") from None
+
+
+def _last_words(answer: Answer) -> str:
+    """Of docker's complaint or of a traceback, the line that says what it was."""
+    lines = [line for line in answer.words.splitlines() if line and "docker run --help" not in line]
+    last = lines[-1] if lines else f"exit code {answer.code}"
+    return last.removeprefix("docker: ").removeprefix("Error response from daemon: ")

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 from ops.docker import Docker
 from ops.observe import Observation, image_identity
+from ops.verbs._containers import Seen, seen
 from rollout.evidence import History, Image, Standby
 from rollout.names import Names
 
 
-def standby(docker: Docker, names: Names, seen: Observation) -> Standby:
-    live, state = seen.view.edge, seen.view.state
+def standby(docker: Docker, names: Names, observed: Observation) -> Standby:
+    live, state = observed.view.edge, observed.view.state
     by, at = f"the switch and Docker on {docker.host}", datetime.now(UTC)
     if live is None:
         return Standby(by=by, at=at, identity="")
@@ -24,14 +25,14 @@ def standby(docker: Docker, names: Names, seen: Observation) -> Standby:
         wrong.append(f"it was withdrawn ({state.withdrawn[live.identity].why})")
     release = state.releases.get(live.identity)
     workers = names.workers(live.identity, release.worker_replicas) if release else ()
-    wrong += [words for name in (names.app(live.colour), *workers) if (words := _ill(docker, name))]
+    there = seen(docker, names.stack)
+    expected = (names.app(live.colour), *workers)
+    wrong += [words for name in expected if (words := _ill(there.get(name), name))]
     return Standby(by=by, at=at, identity=live.identity, colour=live.colour, wrong=tuple(wrong))
 
 
-def history(docker: Docker, seen: Observation) -> History:
-    return History(
-        by=f"the switch on {docker.host}", at=datetime.now(UTC), events=tuple(seen.history)
-    )
+def history(docker: Docker, observed: Observation) -> History:
+    return History(by=f"the switch on {docker.host}", at=datetime.now(UTC), events=observed.history)
 
 
 def image(docker: Docker, tag: str) -> Image:
@@ -39,10 +40,9 @@ def image(docker: Docker, tag: str) -> Image:
     return Image(by=f"Docker on {docker.host}", at=datetime.now(UTC), tag=tag, digest=found.digest)
 
 
-def _ill(docker: Docker, container: str) -> str:
-    found = docker.inspect(container)
+def _ill(found: Seen | None, name: str) -> str:
     if found is None:
-        return f"{container} is gone"
+        return f"{name} is gone"
     if not found.running:
-        return f"{container} is {found.status}"
-    return f"{container} is {found.health}" if found.health not in ("", "healthy") else ""
+        return f"{name} is {found.state}"
+    return f"{name} is {found.health}" if found.health not in ("", "healthy") else ""

@@ -49,8 +49,9 @@ def test_the_load_is_measured_in_a_hardened_container_on_the_host(host: Host) ->
 
 
 def test_an_image_or_a_mount_that_is_not_there_is_said(host: Host) -> None:
-    words = "docker: Error response from daemon: No such image: ytempire/ops:0.1.0."
-    host.answers("run", error=words, code=125)
+    words = "No such image: ytempire/ops:0.1.0."
+    more = "\n\nRun 'docker run --help' for more information\n"
+    host.answers("run", error=f"docker: Error response from daemon: {words}{more}", code=125)
     with pytest.raises(OpsError) as caught:
         load.load(Docker(), NAMES, IMAGE, 3)
     assert str(caught.value) == (
@@ -85,10 +86,21 @@ def test_without_endpoints_nothing_is_assumed(host: Host) -> None:
 # The release to go back to
 
 
+def listed(host: Host, **states: str) -> None:
+    """`docker ps`: the live release's containers; `states` by the last word of their names."""
+    names = [HAPPY.app("green"), *HAPPY.workers(NEW.identity, NEW.worker_replicas)]
+    lines = []
+    for name in names:
+        status = states.get(name.rpartition("-")[2], "Up 5 minutes (healthy)")
+        state = "running" if status.startswith("Up") else "exited"
+        entry = {"Names": name, "State": state, "Status": status, "Labels": ""}
+        lines += [json.dumps(entry)] if status else []
+    host.answers("ps", out="\n".join(lines))
+
+
 def looked(host: Host, **changes: Any) -> Standby:
-    host.container(HAPPY.app("green"))
-    for worker in HAPPY.workers(NEW.identity, NEW.worker_replicas):
-        host.container(worker)
+    if not host.calls("ps"):
+        listed(host)
     return on_host.standby(Docker(), HAPPY, observation(**changes))
 
 
@@ -101,20 +113,26 @@ def test_before_the_first_release_there_is_none(host: Host) -> None:
     assert looked(host, edge=None).identity == ""
 
 
-def test_an_unhealthy_app_is_not_warm(host: Host) -> None:
-    looked(host)
-    host.container(HAPPY.app("green"), {"health": "unhealthy"})
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("Up 5 minutes (unhealthy)", "is unhealthy"),
+        ("Up 2 seconds (health: starting)", "is starting"),
+        ("Exited (1) 2 minutes ago", "is exited"),
+        ("", "is gone"),
+    ],
+)
+def test_an_app_that_is_not_healthy_is_not_warm(host: Host, status: str, words: str) -> None:
+    listed(host, green=status)
     found = on_host.standby(Docker(), HAPPY, observation())
-    assert found.wrong == ("ytempire-sandbox-green is unhealthy",)
+    assert found.wrong == (f"ytempire-sandbox-green {words}",)
 
 
-def test_a_worker_that_is_gone_or_stopped_is_said(host: Host) -> None:
-    looked(host)
+def test_its_workers_are_looked_at_too(host: Host) -> None:
+    listed(host, **{"1": ""})
     first, *_ = HAPPY.workers(NEW.identity, NEW.worker_replicas)
-    host.no_container(first)
-    host.container(HAPPY.app("green"), {"status": "exited"})
     found = on_host.standby(Docker(), HAPPY, observation())
-    assert found.wrong == ("ytempire-sandbox-green is exited", f"{first} is gone")
+    assert found.wrong == (f"{first} is gone",)
 
 
 def test_a_release_that_was_withdrawn_or_never_checked_is_none_to_return_to(host: Host) -> None:
@@ -157,6 +175,15 @@ def test_where_nobody_can_look_everything_is_unknown_with_its_reason(checkout: C
     )
     assert facts["load"].why.startswith(f"The Docker host {NOWHERE} does not answer:")
     assert facts["load"].next == f"`docker --host {NOWHERE} info`"
+
+
+def test_a_host_that_was_just_observed_is_not_observed_again(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("ops.gather.observe")
+    found = gather(sources(checkout), "1.2.0", observation())
+    assert isinstance(found.history, History)
+    assert len(found.history.events) == 2
 
 
 def test_a_probe_that_breaks_is_unknown_and_not_a_traceback(

@@ -9,7 +9,7 @@ import pytest
 
 from ops.errors import OpsError
 from ops.git import Git, GitError
-from ops.probes import backup, bugs, documents, junit, people, review
+from ops.probes import backup, bugs, documents, junit, people, requested, review
 from ops.probes.backup import Folder
 from rollout.evidence import Backup, Bugs, OnCall, Review, Suite, Unknown
 from rollout.records import Status
@@ -18,6 +18,8 @@ from tests.unit.rollout.night import (
     DIGEST,
     NOW,
     announcement,
+    change,
+    emergency,
     manifest,
     rehearsal,
     release,
@@ -202,6 +204,30 @@ def test_the_rehearsal_is_read(checkout: Checkout) -> None:
     found = people.rehearsed(checkout.root, "1.2.0").record
     assert found is not None
     assert found.digest == DIGEST
+
+
+# The change
+
+
+def test_records_that_nobody_committed_are_named(checkout: Checkout) -> None:
+    record = release(change="CR-17")
+    checkout.record("releases/1.2.0.yaml", record)
+    checkout.record("changes/CR-17.yaml", change())
+    both = ("releases/1.2.0.yaml", "changes/CR-17.yaml")
+    assert requested.requested(checkout.root, record).uncommitted == both
+    checkout.commit()
+    assert requested.requested(checkout.root, record).uncommitted == ()
+    checkout.record("releases/1.2.0.yaml", release(reviewed_by=["somebody"]))
+    assert requested.requested(checkout.root, record).uncommitted == both[:1]
+
+
+def test_other_emergencies_are_named_until_they_are_documented(checkout: Checkout) -> None:
+    checkout.record("changes/CR-16.yaml", emergency(id="CR-16"))
+    checkout.record("changes/CR-17.yaml", change())
+    found = requested.requested(checkout.root, release(change="CR-17"))
+    assert (found.emergencies, found.change) == (("CR-16",), change())
+    own = requested.requested(checkout.root, release(change="CR-16"))
+    assert own.emergencies == ()
 
 
 # Backups

@@ -330,6 +330,12 @@ BROKEN: list[tuple[str, dict[str, Any], Status, str]] = [
     ),
     (
         "change-approved",
+        {"change": requested(change(), uncommitted=("releases/1.2.0.yaml",))},
+        Status.FAIL,
+        "not committed, so that nobody reviewed it: releases/1.2.0.yaml",
+    ),
+    (
+        "change-approved",
         {"change": requested(change(approvals=[]))},
         Status.FAIL,
         "CR-17 (normal) has no signature, and not a team lead's approval",

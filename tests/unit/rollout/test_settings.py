@@ -22,7 +22,9 @@ def test_the_program_reads_the_keys_that_the_project_declares() -> None:
 
 @pytest.mark.parametrize("key", sorted(declared()))
 def test_every_key_has_type_description_and_default(key: str) -> None:
-    assert {"type", "description", "default"} <= set(declared()[key])
+    described = set(declared()[key])
+    assert {"type", "description", "default"} <= described
+    assert described <= {"type", "description", "default", "items"}  # an unquoted comma makes more
 
 
 def test_a_key_is_described_as_secret_exactly_when_it_is() -> None:

@@ -23,12 +23,12 @@ test: setup check e2e ## everything: format, lint, types, unit, policies, and en
 
 e2e: ## end to end: the real engine, real Docker
 	@$(PYTHON) -m toolchain packages
-	@$(SANDBOX) && pytest tests/e2e
+	@$(SANDBOX) && pytest tests/e2e -n 2 --dist loadgroup
 
 check: ## the inner loop: format, lint, types, unit tests and policies
 	@$(PYTHON) -m toolchain python
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
-	@.venv/bin/pytest tests/unit tests/policies
+	@.venv/bin/pytest -n 2 tests/unit tests/policies
 
 format: ## write the format that `make check` wants
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -81,15 +81,8 @@ def install_venv_module(log: Path) -> None:
 def install(checkout: Path, venv: Path, log: Path) -> None:
     """Install what is pinned, and only that, then the project itself."""
     python, remedy = venv / "bin" / "python", "read the log, then python3 -m toolchain setup"
-    pip: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-compile",
-    ]
-    uv: list[str | Path] = [venv / "bin" / "uv", "pip", "install", "--python", python]
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
+    uv = [str(venv / "bin" / "uv"), "pip", "install", "--python", str(python)]
     pinned = ("--require-hashes", "-r", "requirements.txt")
     only_uv = log.with_name("uv.txt")
     only_uv.write_text(pin_of("uv", (checkout / "requirements.txt").read_text()))

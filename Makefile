@@ -26,7 +26,7 @@ s3: ## the backup bucket: the real engine and AWS provider, S3 by moto
 
 e2e: ## end to end: the real engine, real Docker
 	@$(PYTHON) -m toolchain packages
-	@$(SANDBOX) && pytest tests/e2e
+	@$(SANDBOX) && pytest tests/e2e -n 2 --dist loadgroup
 
 faults: ## every fault at every step of a deploy, under load; writes docs/faults.md
 	@$(PYTHON) -m toolchain packages
@@ -39,7 +39,7 @@ bench: ## deploys and rollbacks beside other tools' and a hand-written script's;
 check: ## the inner loop: format, lint, types, unit tests and policies
 	@$(PYTHON) -m toolchain python
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
-	@.venv/bin/pytest tests/unit tests/policies
+	@.venv/bin/pytest -n 2 tests/unit tests/policies
 
 format: ## write the format that `make check` wants
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -38,7 +38,7 @@ REDIS_MB = 64
 LONG_SECONDS = 3600  # what may take long: a restore
 
 # One core at most, a quarter of what others get of a busy one, and the first to go when the host is
-# short of memory.
+# short of memory. Nobody asks for their health.
 MODEST = (
     "--cpus", "1", "--cpu-shares", "256", "--oom-score-adj", "1000",
     "--log-driver", "json-file", "--log-opt", "max-size=10m",

@@ -73,12 +73,13 @@ class Story:
         with self._timed("restore"):
             source = self._copy()
             self._catch_up()
-        names, before, columns = self._recorded(), self._schema(), self._columns()
+        names = self._recorded()
+        before, columns = self._schema(names), self._columns()
         outcome = self._migrate(names)
         after, works = None, Evidence()
         with self._timed("verify"):
             if outcome.code == 0:
-                after = self._schema()
+                after = self._schema(self._recorded())
                 works = self._ask(self.release, "as the release that migrated")
             # It would serve on what a failed migration leaves, too.
             back = self._ask_previous(columns, "on the new schema" if after else "on what is left")
@@ -264,11 +265,11 @@ class Story:
 
     # What the copy is now
 
-    def _schema(self) -> Schema:
+    def _schema(self, names: tuple[str, ...]) -> Schema:
         answer = self.scratch.shell(DEFINITION)
         if answer.code:
             raise OpsError(f"The copy's schema can't be read: {answer.words}")
-        return migrations.schema(self._recorded(), answer.out)
+        return migrations.schema(names, answer.out)
 
     def _columns(self) -> list[Column]:
         rows = (line.split("|") for line in self.scratch.sql(COLUMNS).splitlines())

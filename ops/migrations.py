@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from ops.docker import Docker
 
+# One question, whether the table is there or not: it is made by the first migration.
+QUERY = """\
+SELECT format('SELECT app || ''.'' || name FROM %s ORDER BY id', found)
+    FROM to_regclass('"{table}"') AS found WHERE found IS NOT NULL \\gexec
+"""
+
 
 def recorded(
     docker: Docker, postgres: str, user: str, database: str, table: str
@@ -12,18 +18,9 @@ def recorded(
     table is named, or it is made otherwise than Django's)."""
     if not table:
         return None
-    there = _ask(docker, postgres, user, database, f"SELECT to_regclass('\"{table}\"')")
-    if there is None:
-        return None
-    if not there:
-        return ()
-    query = f"SELECT app || '.' || name FROM \"{table}\" ORDER BY id"
-    rows = _ask(docker, postgres, user, database, query)
-    return None if rows is None else tuple(rows)
-
-
-def _ask(docker: Docker, postgres: str, user: str, database: str, query: str) -> list[str] | None:
     answer = docker.exec(
-        postgres, "psql", "-X", "-qAt", "-U", user, "-d", database, "-c", query,
+        postgres,
+        "psql", "-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-U", user, "-d", database,
+        stdin=QUERY.format(table=table).encode(),
     )  # fmt: skip
-    return None if answer.code else answer.out.split()
+    return None if answer.code else tuple(answer.out.split())

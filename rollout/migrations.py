@@ -225,13 +225,14 @@ def culprits(trouble: Trouble, ran: Sequence[Statement]) -> list[Statement]:
     relation = names.get("relation") or ""
     read = [name.replace('"', "") for name in _TABLES.findall(trouble.sql)]
     for wanted in ([relation] if relation else [], read):
-        touched = [s for s in ran if any(_mentions(s.sql, name) for name in wanted)]
+        touched = [s for s in ran if any(mentions(s.sql, name) for name in wanted)]
         if touched:
-            return [s for s in touched if column and _mentions(s.sql, column)] or touched
+            return [s for s in touched if column and mentions(s.sql, column)] or touched
     return []
 
 
-def _mentions(sql: str, name: str) -> bool:
+def mentions(sql: str, name: str) -> bool:
+    """Whether a statement names a table or a column, in quotes or without."""
     bare = re.escape(name.rsplit(".", 1)[-1])
     return bool(re.search(rf"(?<![\w$]){bare}(?![\w$])", sql))
 
@@ -291,7 +292,7 @@ def _attribute(notes: Iterable[tuple[float, str, str]], earlier: list[Ran], ran:
         pair = (relation, mode)
         owner = earlier[-1] if earlier and at < ran.begun - slack else ran
         known = any(pair in one.held for one in earlier)
-        if not known or _mentions(owner.sql, relation):
+        if not known or mentions(owner.sql, relation):
             owner.held.add(pair)
 
 

@@ -157,6 +157,7 @@ class Rehearsal(Record):
     statements: tuple[Statement, ...] = ()
     release_works: Evidence = Evidence()
     previous_release_works: Evidence = Evidence()
+    """On what the migrations left, also where they failed half-way."""
     verdict: Status = Status.UNKNOWN
     detail: str = ""
 

@@ -41,10 +41,10 @@ def ask(scratch: Scratch, release: Release) -> list[Answer]:
             return [_explained(scratch, app, seen, READY, wrong)]
         answers = []
         for path in (release.status_path, *_others(release)):
-            seen = log_lines(scratch)
             wrong = judge(release, path, *_get(scratch, app, release, path))
             answers.append(_explained(scratch, app, seen, path, wrong) if wrong else Answer(path))
-        return [*answers, *_command(scratch, app)]
+            seen = log_lines(scratch) if wrong else seen
+        return [*answers, *_command(scratch, app, seen)]
     finally:
         scratch.docker.remove(app)
 
@@ -97,11 +97,11 @@ def _get(scratch: Scratch, app: str, release: Release, path: str) -> tuple[int, 
     return (int(status) if status.isdigit() else 0), body
 
 
-def _command(scratch: Scratch, app: str) -> list[Answer]:
+def _command(scratch: Scratch, app: str, seen: int) -> list[Answer]:
     command = scratch.settings.backend.rehearsal_command
     if not command:
         return []
-    seen, shown = log_lines(scratch), " ".join(command)
+    shown = " ".join(command)
     answer = scratch.docker.exec(app, *command, timeout=COMMAND_SECONDS)
     if answer.code == 0:
         return [Answer(shown)]

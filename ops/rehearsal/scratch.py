@@ -38,10 +38,11 @@ REDIS_MB = 64
 LONG_SECONDS = 3600  # what may take long: a restore
 
 # One core at most, a quarter of what others get of a busy one, and the first to go when the host is
-# short of memory.
+# short of memory. Nobody asks for their health.
 MODEST = (
     "--cpus", "1", "--cpu-shares", "256", "--oom-score-adj", "1000",
     "--log-driver", "json-file", "--log-opt", "max-size=10m",
+    "--no-healthcheck",
 )  # fmt: skip
 
 # The programs and not the image's entrypoint, which starts the server twice and syncs in between.
@@ -245,7 +246,7 @@ class Scratch:
         limits = ("--memory", f"{memory}m", "--memory-swap", f"{memory}m")
         self.docker.call(
             "create", "--name", self.name(what), *HARDENED, *MODEST, *limits,
-            *_labelled(self.labels), "--no-healthcheck", *options, *by_name(values),
+            *_labelled(self.labels), *options, *by_name(values),
             image, *command,
             variables=values,
         )  # fmt: skip

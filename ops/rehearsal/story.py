@@ -73,14 +73,16 @@ class Story:
         with self._timed("restore"):
             source = self._copy()
             self._catch_up()
-        names, before, columns = self._recorded(), self._schema(), self._columns()
+        names = self._recorded()
+        before, columns = self._schema(names), self._columns()
         outcome = self._migrate(names)
-        after, works, back = None, Evidence(), Evidence()
-        if outcome.code == 0:
-            after = self._schema()
-            with self._timed("verify"):
+        after, works = None, Evidence()
+        with self._timed("verify"):
+            if outcome.code == 0:
+                after = self._schema(self._recorded())
                 works = self._ask(self.release, "as the release that migrated")
-                back = self._ask_previous(columns)
+            # It would serve on what a failed migration leaves, too.
+            back = self._ask_previous(columns, "on the new schema" if after else "on what is left")
         self._seconds["total"] = time.monotonic() - self._begun
         return Rehearsal(
             version=self.release.version,
@@ -229,10 +231,11 @@ class Story:
 
     # The releases on the new schema
 
-    def _ask_previous(self, columns: list[Column]) -> Evidence:
+    def _ask_previous(self, columns: list[Column], how: str) -> Evidence:
         if self.previous is None:
-            return Evidence(source=SOURCE, detail="no release is live", at=datetime.now(UTC))
-        found = self._ask(self.previous, "on the new schema")
+            none = "no release is live: there is none to go back to"
+            return Evidence(status=Status.PASS, source=SOURCE, detail=none, at=datetime.now(UTC))
+        found = self._ask(self.previous, how)
         missing = migrations.unfillable(columns, self._columns())
         if not missing:
             return found
@@ -262,11 +265,11 @@ class Story:
 
     # What the copy is now
 
-    def _schema(self) -> Schema:
+    def _schema(self, names: tuple[str, ...]) -> Schema:
         answer = self.scratch.shell(DEFINITION)
         if answer.code:
             raise OpsError(f"The copy's schema can't be read: {answer.words}")
-        return migrations.schema(self._recorded(), answer.out)
+        return migrations.schema(names, answer.out)
 
     def _columns(self) -> list[Column]:
         rows = (line.split("|") for line in self.scratch.sql(COLUMNS).splitlines())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ops.rehearsal.asking import Answer
 from ops.steps._one_shot import Outcome, indented
-from rollout.migrations import Column, Trouble, culprits, masked, under_way
+from rollout.migrations import Column, Trouble, culprits, masked, mentions, under_way
 from rollout.records import Statement
 
 
@@ -42,7 +42,7 @@ def in_short(answer: Answer, ran: Sequence[Statement]) -> str:
 
 def cannot_insert(version: str, columns: Sequence[Column], ran: Sequence[Statement]) -> str:
     names = ", ".join(f"{one.table.removeprefix('public.')}.{one.name}" for one in columns)
-    said = {s.sql: None for one in columns for s in ran if f'"{one.name}"' in s.sql}
+    said = {s.sql: None for one in columns for s in ran if mentions(s.sql, one.name)}
     return "\n".join(
         [
             f"{version} can't insert rows any more: {names} came as NOT NULL without a default",

@@ -85,6 +85,7 @@ def test_a_migration_that_fails_is_told_with_the_statement(serving: World) -> No
     record = json.loads(failed.text)
     assert record == recorded(serving, "2.0.2-failing-migration")
     assert record["applied"] == ["app.0002_video_thumbnail"]
+    assert record["previous_release_works"]["status"] == "pass"  # on the half that was applied
     assert record["detail"] == (
         "The migrations of 2.0.2-failing-migration fail (exit code 1): app.0003_require_transcripts"
     )

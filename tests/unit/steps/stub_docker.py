@@ -28,6 +28,8 @@ def answer(argv: list[str]) -> int:
     for number, rule in reversed(list(enumerate(load("rules")))):
         if argv[: len(rule["words"])] == rule["words"]:
             reply = turn(f"rule{number}", rule["answers"])
+            sys.stdout.write(reply.get("first", ""))
+            sys.stdout.flush()
             time.sleep(reply.get("sleep", 0))
             sys.stdout.write(reply.get("out", ""))
             sys.stderr.write(reply.get("error", ""))

@@ -7,6 +7,7 @@ own, which gets no traffic.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,8 @@ from rollout.state import Release
 ASK_SECONDS = 10
 INSPECT_SECONDS = 10  # until workers have answered; Celery returns as soon as all have
 IDLE_SECONDS = UPSTREAM_IDLE_SECONDS + 2
-# A request is under way by then, and the app is told to stop.
+SLOWEST_SECONDS = 60  # nginx gives a request no longer either
+# From a request's leaving to its being worked on; then the app is told to stop.
 UNDER_WAY_SECONDS = 1.5
 POLL_SECONDS = 0.5
 CELERY_SILENT = 69  # `celery inspect`: no node replied
@@ -134,15 +136,37 @@ def _stop(backend: Backend) -> list[Finding]:
         return [contract.unasked_stop()]
     with _instance(backend) as instance, ThreadPoolExecutor(1) as pool:
         _await_answer(backend, instance)
-        request = pool.submit(_curl, backend, instance, backend.slow_path, 6 * ASK_SECONDS)
+        sent = threading.Event()
+        request = pool.submit(_slow_request, backend, instance, sent)
+        sent.wait(SLOWEST_SECONDS)
         time.sleep(UNDER_WAY_SECONDS)
         told = not request.done()
         if told:
-            backend.docker.stop(instance, 6 * ASK_SECONDS)
-        answered, words = request.result()
-    status = int(answered) if answered.isdigit() else 0
-    shown = f"answered {status}" if status else f"the request was dropped ({words})"
-    return [contract.graceful(Stopped(status, shown, told))]
+            backend.docker.stop(instance, SLOWEST_SECONDS)
+        status, words = request.result()
+    return [contract.graceful(Stopped(status, words, told))]
+
+
+def _slow_request(backend: Backend, instance: str, sent: threading.Event) -> tuple[int, str]:
+    """Says when it is on its way; its status, 0 for none, and what became of it in words."""
+    lines: list[str] = []
+
+    def hear(line: str) -> None:
+        lines.append(line)
+        if line.startswith("> "):
+            sent.set()
+
+    url = f"http://{instance}:{backend.release.port}{backend.slow_path}"
+    backend.docker.stream(
+        "exec", backend.app, "curl", "-sSv", "--max-time", str(SLOWEST_SECONDS),
+        *_headers(backend), url, say=hear, timeout=SLOWEST_SECONDS + ASK_SECONDS,
+    )  # fmt: skip
+    sent.set()
+    answered = next((line.split()[2] for line in lines if line.startswith("< HTTP/")), "")
+    if answered:
+        return int(answered), f"answered {answered}"
+    why = next((line for line in lines if line.startswith("curl: ")), "no answer in time")
+    return 0, f"the request was dropped ({why})"
 
 
 @contextmanager
@@ -217,16 +241,21 @@ def _endpoints(backend: Backend) -> list[Finding]:
 
 def _curl(backend: Backend, host: str, path: str, seconds: int) -> tuple[str, str]:
     """From inside the live app's container: the status, "" for none, and the body or a reason."""
-    forwarded = f"X-Forwarded-Proto: {'https' if backend.https else 'http'}"
+    url = f"http://{host}:{backend.release.port}{path}"
     answer = backend.docker.exec(
-        backend.app, "curl", "-sS", "--max-time", str(seconds), "-H", f"Host: {backend.domain}",
-        "-H", forwarded, "-w", r"\n%{http_code}", f"http://{host}:{backend.release.port}{path}",
-        timeout=seconds + ASK_SECONDS,
+        backend.app, "curl", "-sS", "--max-time", str(seconds), "-w", r"\n%{http_code}",
+        *_headers(backend), url, timeout=seconds + ASK_SECONDS,
     )  # fmt: skip
     if answer.code:
         return "", answer.error.strip() or f"curl ended with {answer.code}"
     body, _, status = answer.out.rpartition("\n")
     return status, body
+
+
+def _headers(backend: Backend) -> list[str]:
+    """As the switch asks."""
+    forwarded = f"X-Forwarded-Proto: {'https' if backend.https else 'http'}"
+    return ["-H", f"Host: {backend.domain}", "-H", forwarded]
 
 
 def _json(text: str) -> Mapping[str, Any]:

@@ -285,7 +285,9 @@ def _database(url: str) -> str:
 # Endpoints --------------------------------------------------------------------------------------
 
 
-def endpoints(answers: Mapping[str, str], status: Mapping[str, Any], release: Release) -> list[Any]:
+def endpoints(
+    answers: Mapping[str, str], status: Mapping[str, Any], release: Release
+) -> list[Finding]:
     """`answers`: what each path answered, a status or words; `status`: the JSON of the status."""
     wrong = [f"{path} answers {answers.get(path)}" for path in release.endpoints]
     wrong = [words for words in wrong if not words.endswith(" answers 200")]

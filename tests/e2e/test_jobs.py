@@ -249,9 +249,10 @@ class _Story:
             with self._fault():
                 docker("restart", world.name(store))
                 _answers_again(world, store)
-        # Jobs whose database was away are tried again: by whom is settled before the next switch.
-        queued = [job for job in stream.ids if job not in self.of_the_live]
-        wait_until(lambda: not jobs.unfinished(world, queued), "jobs are not done", DONE_SECONDS)
+        # Jobs whose database was away are tried again by who took them: before the next switch.
+        fresh = [stream.add(0.1)]
+        wait_until(lambda: not jobs.unfinished(world, fresh), "no job is done", DONE_SECONDS)
+        wait_until(lambda: not _to_be_tried_again(world), "jobs are tried for ever", DONE_SECONDS)
 
     def _roll_back_while_engine_and_worker_are_killed(self, stream: Stream) -> datetime:
         """The worker is that of the release that has just ceased to be live, with its jobs."""
@@ -324,6 +325,17 @@ class _Story:
 
     def _left(self) -> set[int]:
         return jobs.unfinished(self.world, self.jobs)
+
+
+def _to_be_tried_again(world: World) -> bool:
+    """Whether the live worker keeps jobs for later; true while it does not say."""
+    worker = _live_worker(world)
+    asked = ("celery", "-A", "app.celery", "inspect", "--json", "--timeout", "10", "scheduled")
+    try:
+        found = json.loads(docker("exec", worker, *asked))
+    except AssertionError:
+        return True
+    return bool(found.get(f"celery@{worker}", ["silent"]))
 
 
 def _pending(world: World) -> object:

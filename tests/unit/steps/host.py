@@ -45,7 +45,7 @@ class Host:
     verbs: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
 
     def answers(self, *words: str, then: tuple[dict[str, Any], ...] = (), **reply: Any) -> None:
-        """`docker WORDS…` answers `reply` (out, error, code, sleep), later calls `then`."""
+        """`docker WORDS…` answers `reply` (first, sleep, out, error, code), later calls `then`."""
         self.rules.append({"words": list(words), "answers": [reply, *then]})
         (self.home / "rules").write_text(repr(self.rules))
 

@@ -28,6 +28,8 @@ def answer(argv: list[str]) -> int:
     if several and not any(rule["words"] == argv[:2] for rule in load("rules")):
         return inspect(argv[2:])
     reply = rule_for(argv)
+    sys.stdout.write(reply.get("first", ""))
+    sys.stdout.flush()
     time.sleep(reply.get("sleep", 0))
     sys.stdout.write(reply.get("out", ""))
     sys.stderr.write(reply.get("error", ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -26,11 +27,12 @@ SECRET = "postgres://app:pass-word@postgres:5432/app"
 @pytest.fixture
 def backend(host: Host, monkeypatch: pytest.MonkeyPatch) -> Backend:
     """Its app answers 200 to everything, the slow request a moment later."""
-    monkeypatch.setattr(gathering, "UNDER_WAY_SECONDS", 0.1)
+    monkeypatch.setattr(gathering, "UNDER_WAY_SECONDS", 0.2)
     monkeypatch.setattr(gathering, "POLL_SECONDS", 0.01)
     host.answers("container", "inspect", APP, out=json.dumps([_app()]))
     host.no_container(INSTANCE)
-    host.answers("exec", APP, "curl", out="{}\n200", then=({"out": "{}\n200", "sleep": 1},))
+    host.answers("exec", APP, "curl", out="{}\n200")
+    slow_request(host, sleep=1, out="< HTTP/1.1 200 OK\n")
     return Backend(Docker(HOST), NAMES, "green", RELEASE, "app.example", True, "/slow", 5)
 
 
@@ -48,8 +50,8 @@ def stop(backend: Backend) -> Finding:
     return next(f for f in findings(backend) if f.item.name == "stop")
 
 
-def slow_request(host: Host, **reply: object) -> None:
-    host.answers("exec", APP, "curl", out="{}\n200", then=({"sleep": 1, **reply},))
+def slow_request(host: Host, **reply: Any) -> None:
+    host.answers("exec", APP, "curl", "-sSv", first="> GET /slow HTTP/1.1\n", **reply)
 
 
 def only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,13 +88,13 @@ class TestTheStop:
     def test_a_request_that_is_dropped_is_told_with_its_reason(
         self, host: Host, backend: Backend
     ) -> None:
-        slow_request(host, code=52, error="curl: (52) Empty reply from server")
+        slow_request(host, sleep=1, code=52, error="curl: (52) Empty reply from server\n")
         found = stop(backend)
         assert found.ok is False
         assert found.found == "the request was dropped (curl: (52) Empty reply from server)"
 
     def test_a_path_that_is_not_slow_proves_nothing(self, host: Host, backend: Backend) -> None:
-        slow_request(host, out="{}\n200", sleep=0)
+        slow_request(host, out="< HTTP/1.1 200 OK\n")
         assert stop(backend).ok is None
         assert not host.calls("stop")
 
@@ -113,7 +115,7 @@ class TestTheStop:
         self, host: Host, backend: Backend
     ) -> None:
         gone = {"error": "No such container", "code": 1}
-        host.answers("exec", APP, "curl", code=7, error="refused")
+        host.answers("exec", APP, "curl", "-sS", code=7, error="refused")
         host.answers(
             "container", "inspect", INSTANCE,
             then=({"out": inspected(INSTANCE, status="exited")},), **gone,

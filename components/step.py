@@ -48,12 +48,18 @@ def step(
         environment[variable] = pulumi.Output.secret(value)
     return command.local.Command(
         name,
-        create=f"ytops-step {verb(type(parameters))}",
+        create=command_line(verb(type(parameters))),
         environment=environment,
         triggers=[key] if key else None,
         logging=command.local.Logging.STDOUT,
         opts=opts,
     )
+
+
+def command_line(step: str) -> str:
+    """What the plugin gives to a shell. With `exec`, the shell becomes the step: whoever waits for
+    it is its parent, and when that is killed, the step hears of it and ends."""
+    return f"exec ytops-step {step}"
 
 
 def verb(model: type[Record]) -> str:

@@ -15,7 +15,8 @@ from typing import Literal, Protocol, cast
 
 from ops.docker import Say
 from ops.errors import OpsError
-from ops.steps._signals import Stopped, end_with_parent, listening
+from ops.parent import end_with_parent
+from ops.steps._signals import Stopped, listening
 from ops.steps._voice import Voice
 from rollout import steps
 from rollout.names import PARAMETERS

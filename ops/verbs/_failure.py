@@ -32,6 +32,11 @@ _MEANING: tuple[tuple[int, str], ...] = (
 # 0.0.0.0:80:172.17.0.2:8080/tcp: address already in use`, `listen tcp4 0.0.0.0:80: bind: …`.
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use")
 _HOST_PORT = re.compile(r"(?:Bind for|host port(?: for)?|listen tcp\d?) \S*?:(?P<port>\d+)\b")
+# What the engine says of a plugin or a language host that is not there any more.
+_LOST = re.compile(
+    r"error reading from server: EOF|transport is closing|transport: Error while dialing|"
+    r"code = Unavailable\b|Program stopped: signal"
+)
 _TRACE = "Traceback (most recent call last):"
 
 
@@ -64,7 +69,7 @@ class Failure:
             return "\n".join(["Refused by policy:", *(indented(text) for text in self.refusals)])
         if ended.asked_to_stop:
             return "Interrupted."
-        said = [_brief(text) for texts in self.words.values() for text in texts]
+        said = [_lost(text) or _brief(text) for texts in self.words.values() for text in texts]
         return "\n".join(said) or _cli(ended.errors) or _wordless(ended.code)
 
     def code(self, ended: Ended) -> int:
@@ -98,7 +103,7 @@ def step_words(text: str) -> str:
     """The command's own words, without the provider's header."""
     header = _HEADER.match(text)
     if header is None:
-        return _brief(text)
+        return _lost(text) or _brief(text)
     return text[header.end() :].strip("\n") or f"it ended with {header['how']}, without a word"
 
 
@@ -112,6 +117,16 @@ def _port_taken(words: str) -> str:
         f"{port} of the Docker host is in use by something else, and the edge wants it.\n"
         "Next: `ss -ltnp` there says by what; end that, or "
         "`pulumi config set edgeHttpPort PORT` (edgeHttpsPort for the other); then this again."
+    )
+
+
+def _lost(text: str) -> str:
+    """One sentence and the remedy, where a process of Pulumi's has died; else an empty string."""
+    if not _LOST.search(text):
+        return ""
+    return (
+        f"A process of Pulumi's was killed or has crashed ({text.splitlines()[-1].strip()}).\n"
+        "Next: `ytops up`, which goes on from here."
     )
 
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -269,9 +270,11 @@ class World:
         return found
 
     def state(self) -> dict[str, Any]:
-        """What the host remembers, read straight out of the switch's volume."""
-        text = docker("exec", self.name("switch"), "cat", "/control/state.json")
-        found: dict[str, Any] = json.loads(text)
+        """What the host remembers, read straight out of the switch's volume, also when the agent
+        does not run."""
+        with tempfile.TemporaryDirectory() as folder:
+            docker("cp", f"{self.name('switch')}:/control/state.json", folder)
+            found: dict[str, Any] = json.loads((Path(folder) / "state.json").read_text())
         return found
 
     def recorded(self) -> Recorded:

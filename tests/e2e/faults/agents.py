@@ -33,9 +33,7 @@ def _killed_by_a_person(scene: Scene) -> None:
         docker("kill", scene.world.name("switch"))
 
 
-_CRASH = Fault(
-    "kill-agent@switch-mid", GROUP, MID["switch"].words, _crash, undone=True, bounded=True
-)
+_CRASH = Fault("kill-agent@switch-mid", GROUP, MID["switch"].words, _crash, undone=True)
 
 FAULTS = (
     _CRASH,
@@ -45,7 +43,7 @@ FAULTS = (
         id=f"{_CRASH.id}+rollback",
         title=f"rollback: {_CRASH.title}",
         breaks="rollback",
-        bounded=False,
+        bounded=True,
     ),
     Fault(
         "docker-kill-agent@switch-mid",

@@ -150,8 +150,8 @@ FAULTS = tuple(
         ],
         "kill-engine@migrate-mid",
         "kill-engine@healthy-mid",
-        "kill-engine@switch-mid",
-        "kill-command@switch-mid",
+        "kill-engine@switch-mid+rollback",
+        "kill-command@switch-mid+rollback",
         "kill-language@healthy-mid",
     )
 )

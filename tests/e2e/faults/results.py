@@ -55,6 +55,11 @@ class Result:
         ends = [answer.at + answer.seconds for answer in failures]
         self.outage = round(max(ends) - min(ends), 1) if ends else 0.0
 
+    def keep(self, what: str, text: str) -> None:
+        """The whole output, for whoever wants to see it."""
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        (FOLDER / f"{self.fault}.{what}.log").write_text(text)
+
     def write(self) -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
         path = FOLDER / f"{self.fault}.json"

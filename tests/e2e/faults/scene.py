@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -138,6 +137,7 @@ class Scene:
         broken = self._break()
         with self._heal:
             pass
+        result.keep("broken", broken.text)
         record = self._look()
         self._settles()
         result.state = record.words(self.before, self.asked or self._now())
@@ -201,8 +201,13 @@ class Scene:
         )
 
     def _settles(self) -> None:
-        """Whatever died, the host ends in one of the two known states by itself."""
-        wait_until(lambda: _pending(self.world) is None, "the switch stays pending", SETTLE_SECONDS)
+        """Whatever died, the host ends in one of the two known states by itself, as soon as the
+        agent runs."""
+        wait_until(
+            lambda: self.world.state()["pending"] is None or not _agent_runs(self.world),
+            "the switch stays pending",
+            SETTLE_SECONDS,
+        )
         live = self.world.state()["live"]["identity"]
         undone = live == self.before
         assert undone or not self.fault.undone, f"{live} was left serving"
@@ -231,7 +236,7 @@ class Scene:
         if self.fault.by_hand:
             result.recovery = self._by_hand(record)
         else:
-            self._by_one_run(record)
+            result.keep("recovered", self._by_one_run(record))
             result.recovery = "`ytops up`"
         took = time.monotonic() - begun
         assert self._arrived(), f"{self._now() or self.before} serves, which nobody asked for"
@@ -245,8 +250,8 @@ class Scene:
         assert not left.operations, f"still cut off: {left.operations}"
         result.ended = f"in {took:.0f} s: the asked release serves, nothing left to do, healthy"
 
-    def _by_one_run(self, record: Record) -> None:
-        """`ytops` says what it found, and clears it."""
+    def _by_one_run(self, record: Record) -> str:
+        """`ytops` says what it found, and clears it. What it said."""
         outcome = self.world.ytops("up")
         assert outcome.ok, outcome.text
         assert "Traceback" not in outcome.text, outcome.text
@@ -255,6 +260,7 @@ class Scene:
         for operation in record.operations:
             assert "An earlier run was cut off in" in outcome.text, outcome.text
             assert operation in outcome.text, outcome.text
+        return outcome.text
 
     def _by_hand(self, record: Record) -> str:
         """Plain Pulumi, by what it prints."""
@@ -286,9 +292,5 @@ def _ids(world: World) -> list[str]:
     return docker("ps", "-aq", "--no-trunc", "--filter", own).split()
 
 
-def _pending(world: World) -> object:
-    """None when there is none; the agent may be starting."""
-    try:
-        return world.state()["pending"]
-    except (AssertionError, json.JSONDecodeError):
-        return "not known"
+def _agent_runs(world: World) -> bool:
+    return docker("inspect", world.name("switch"), "-f", "{{.State.Running}}").strip() == "true"

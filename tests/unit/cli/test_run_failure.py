@@ -59,6 +59,32 @@ def test_a_step_without_words_says_so() -> None:
     assert step_words(text) == "it ended with signal: terminated, without a word"
 
 
+def test_a_plugin_that_was_killed_is_said_so_and_what_to_do() -> None:
+    failed = failure(
+        said("green-migrate", "error reading from server: EOF\n", "error"),
+        line("resOpFailedEvent", "green-migrate"),
+    )
+    assert failed.message(ENDED) == (
+        "green-migrate:\n"
+        "  A process of Pulumi's was killed or has crashed (error reading from server: EOF).\n"
+        "  Next: `ytops up`, which goes on from here."
+    )
+    assert failed.code(ENDED) == FAILED
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "error reading from server: EOF\n",
+        "an unhandled error occurred: Program stopped: signal: killed\n",
+    ],
+)
+def test_a_program_or_a_language_host_that_was_killed_is_said_so(words: str) -> None:
+    told = failure(said("", words, "error")).message(ENDED)
+    assert told.startswith("A process of Pulumi's was killed or has crashed (")
+    assert told.endswith("Next: `ytops up`, which goes on from here.")
+
+
 @pytest.mark.parametrize(
     "words",
     [

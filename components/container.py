@@ -61,6 +61,7 @@ class ContainerArgs:
 
     memory: MB. cpus: cores, 0 for no limit. pids: processes. stop_seconds: from the stop signal
     to the kill. ports: (address, published, inside). capabilities: what is added to none.
+    init: an init process is its first one, for a program that takes orphans for its own children.
     lacks: what it could not start without; it stays as it is, and is not made anew.
     """
 
@@ -82,6 +83,7 @@ class ContainerArgs:
     stop_signal: str | None = None
     ports: Sequence[tuple[str, int, int]] = ()
     shm_mb: int = 64
+    init: bool = False
     colour: str = ""
     release: str = ""
     lacks: str = ""
@@ -145,6 +147,7 @@ def container(
         memory_swap=args.memory,  # equal: no swap
         cpus=str(args.cpus) if args.cpus else None,
         shm_size=args.shm_mb,
+        init=args.init or None,
         read_only=True,
         capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
         security_opts=["no-new-privileges:true"],

@@ -83,6 +83,9 @@ class Postgres(pulumi.ComponentResource):
                 stop_seconds=120,
                 stop_signal="SIGINT",
                 shm_mb=256,
+                # As the first process it would adopt what a `docker exec` leaves, and end every
+                # session when that dies by a signal.
+                init=True,
             ),
             site,
             site.docker_options(self, [written]),

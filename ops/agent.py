@@ -191,14 +191,14 @@ def _wake(docker: Docker, container: str) -> None:
             f"There is no switch agent ({container}) on {docker.host}. "
             "Next: `ytops up`, which declares it"
         )
-    if found.running and found.health != "starting":
+    if found.running and found.health in ("", "healthy"):
         return
     if found.stopped:
         docker.start(container)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         # Docker's own health check comes every few seconds only; the client knows at once.
-        if '"ok"' in docker.exec(container, *CLIENT, "health", timeout=10).out:
+        if '"ok"' in docker.exec(container, *CLIENT, "health").out:
             return
         found = docker.inspect(container)
         if found is None or found.stopped:

@@ -117,7 +117,8 @@ class Engine:
                 )
             raise OpsError(
                 f"The state of {self.stack} can't be read: {_words(answer.stderr)}\n"
-                f"Next: `pulumi stack export --stack {self.stack}`"
+                f"Next: put back the backend's last good copy of it, then `ytops up`, which takes "
+                "over what that one lacks"
             )
         return read_state(answer.stdout)
 

@@ -1,5 +1,5 @@
-"""Debian packages that only the end-to-end tests need: the other end of an ssh connection, and a
-network outside the host."""
+"""Debian packages that only the end-to-end tests need: the other end of an ssh connection, a
+network outside the host, and a clock that is wrong."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from toolchain import places, shell
 from toolchain.errors import UnmetError
 
 SSHD = Path("/usr/sbin/sshd")
-PACKAGES = ("openssh-server", "openssh-client", "iproute2")
+PACKAGES = ("openssh-server", "openssh-client", "iproute2", "libfaketime")
+
+
+def faketime() -> Path | None:
+    """The library, wherever this machine's kind has it."""
+    return next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
 def ensure() -> str:
-    """Have an sshd to start on loopback, and `ip`. The tests start them; nothing here does."""
-    if SSHD.exists() and shutil.which("ip"):
-        return "sshd and ip are there"
+    """Have an sshd to start on loopback, `ip` and libfaketime. The tests start them; nothing here
+    does."""
+    if SSHD.exists() and shutil.which("ip") and faketime():
+        return "sshd, ip and libfaketime are there"
     command = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise UnmetError(
-            "The end-to-end tests need sshd and ip.", remedy="sudo " + " ".join(command)
+            "The end-to-end tests need sshd, ip and libfaketime.",
+            remedy="sudo " + " ".join(command),
         )
     log = places.cache_root() / "logs" / "packages.log"
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     shell.run(["apt-get", "update"], label="apt-get update", log=log, env=quiet)
-    shell.run(command, label="installing openssh-server and iproute2", log=log, env=quiet)
-    return "openssh-server and iproute2 installed"
+    shell.run(command, label=f"installing {', '.join(PACKAGES)}", log=log, env=quiet)
+    return f"{', '.join(PACKAGES)} installed"

@@ -211,8 +211,11 @@ class Agent:
         slot, last = state.slots.get(ask.colour), state.last
         if slot is None or last is None or slot.identity == ask.release.identity:
             return
-        said = False
-        while (age := seconds_since(last.at, self._clock)) < self._config.drain_seconds:
+        said, begun = False, self._clock.monotonic()
+        # A clock that was set back since puts the last switch into the future: then from now on.
+        while (
+            age := max(seconds_since(last.at, self._clock), self._clock.monotonic() - begun)
+        ) < self._config.drain_seconds:
             if age >= DRAINING_KNOWN_SECONDS and not self._edge.draining():
                 return
             if not said:

@@ -196,7 +196,7 @@ class WorkerPool:
 
     def _publish(self, workers: dict[str, WorkerState]) -> None:
         path = self._config.control_path / WORKERS_FILE
-        stale = seconds_since(self._report.at, self._clock) >= REPORT_SECONDS
+        stale = abs(seconds_since(self._report.at, self._clock)) >= REPORT_SECONDS
         if workers == self._report.workers and not stale and path.exists():
             return
         self._report = Workers(at=self._clock.utc(), workers=workers)

@@ -49,6 +49,20 @@ def needs(place: Place, recorded: Recorded) -> Needs:
     return Needs(list(recorded.pending), drift(recorded.containers, found), lost(recorded, found))
 
 
+def rename_back(place: Place, recorded: Recorded, say: Say) -> None:
+    """Everything finds a container by its name; the engine, by its id, would not notice."""
+    for name, wanted in sorted(renamed(recorded, seen(place.docker, place.stack)).items()):
+        place.docker.call("rename", name, wanted)
+        say(f"{name} was {wanted} and was renamed by hand: it is {wanted} again.")
+
+
+def renamed(recorded: Recorded, found: Mapping[str, Seen]) -> dict[str, str]:
+    """Containers by the name that they have now: the one that the state knows, if it is free."""
+    known = dict(zip(recorded.ids, recorded.containers, strict=False))
+    names = {c.name: known.get(c.id, c.name) for c in found.values()}
+    return {n: wanted for n, wanted in names.items() if wanted != n and wanted not in found}
+
+
 def lost(recorded: Recorded, found: Mapping[str, Seen]) -> dict[str, str]:
     """Containers of releases that run and that the state does not know: its last write was lost,
     or an older one was put back. Those of a run that was cut off are not meant: they are made

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 from ops.adopt import ADOPT_VARIABLE, adoption
 from ops.agent import who
-from ops.engine import Ended, Engine, Verb
+from ops.engine import Ended, Engine, NotReady, Recorded, Verb
+from ops.errors import OpsError
+from ops.stackfile import PROJECT
 from ops.verbs import _recover as recover
 from ops.verbs._events import parse
 from ops.verbs._exit import Failed, Misused
@@ -20,6 +22,7 @@ from ops.verbs._failure import Failure
 from ops.verbs._paper import complain, indented, plural, say
 from ops.verbs._place import Place
 from ops.verbs._progress import Progress
+from ops.verbs._state_file import restore
 from ops.verbs._view import view
 
 WAITING: dict[Verb, str] = {"preview": "planning", "up": "planning", "refresh": "looking"}
@@ -75,14 +78,16 @@ class Run:
         self.changed = self._go("up", "--yes", "--message", message, *flags).done
 
     def _recover(self) -> list[str]:
-        needs = recover.needs(self.place, self.engine.recorded())
+        recorded = self._recorded()
+        recover.rename_back(self.place, recorded, say)
+        needs = recover.needs(self.place, recorded)
         for what in needs.drift:
             say(f"{what}: the engine looks at the host first ({recover.REFRESH}).")
         if needs.lost:
             say(
-                f"The state does not know {', '.join(sorted(needs.lost))}, which run: its last "
-                "write was lost, or an older one was put back. What is kept is taken into it as "
-                f"it is ({recover.REFRESH})."
+                f"The state does not know {', '.join(sorted(needs.lost))}, which run: a write of "
+                "it was lost, or an older one was put back. What is kept is taken into it as it "
+                f"is ({recover.REFRESH})."
             )
             self.engine.extra[ADOPT_VARIABLE] = adoption(needs.lost)
         if not needs.pending:
@@ -90,6 +95,16 @@ class Run:
         say(f"An earlier run was cut off in {', '.join(needs.pending)}: looking at the host first")
         self._go("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
         return []
+
+    def _recorded(self) -> Recorded:
+        try:
+            return self.engine.recorded()
+        except NotReady:
+            raise
+        except OpsError:
+            if not restore(self.engine.backend, PROJECT, self.place.stack, say):
+                raise
+            return self.engine.recorded()
 
     def _ask(self) -> None:
         if not sys.stdin.isatty():

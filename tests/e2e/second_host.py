@@ -90,9 +90,7 @@ class SecondHost:
             _call("mount", "-o", "loop", str(self._image), str(self.disk))
             _call("ip", "netns", "add", self.name)
             _call(*self.inside, "ip", "link", "set", "lo", "up")
-            (self.folder / "daemon.json").write_text(
-                json.dumps({"live-restore": self._live_restore})
-            )
+            self._configure()
             self.start_engine()
         except BaseException:
             self._remove()
@@ -108,6 +106,12 @@ class SecondHost:
         self._remove()
 
     # The engine
+
+    def _configure(self) -> None:
+        """Without the proxy processes, which end with the engine: users of a real host come from
+        outside, by the kernel's rules; here they come from 127.0.0.1, and take the same way."""
+        settings = {"live-restore": self._live_restore, "userland-proxy": False}
+        (self.folder / "daemon.json").write_text(json.dumps(settings))
 
     def start_engine(self) -> None:
         with self.log.open("ab") as log:

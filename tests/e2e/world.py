@@ -271,10 +271,16 @@ class World:
 
     def state(self) -> dict[str, Any]:
         """What the host remembers, read straight out of the switch's volume, also when the agent
-        does not run."""
+        does not run or its container is gone."""
+        if self.name("switch") not in self.containers():
+            volume = f"{self.name('vol-control')}:/control:ro"
+            reader = ("--rm", "--network=none", f"--volume={volume}", "--entrypoint=cat")
+            text = docker("run", *reader, "ytempire-sandbox/redis:7", "/control/state.json")
+            found: dict[str, Any] = json.loads(text)
+            return found
         with tempfile.TemporaryDirectory() as folder:
             docker("cp", f"{self.name('switch')}:/control/state.json", folder)
-            found: dict[str, Any] = json.loads((Path(folder) / "state.json").read_text())
+            found = json.loads((Path(folder) / "state.json").read_text())
         return found
 
     def recorded(self) -> Recorded:
@@ -282,7 +288,11 @@ class World:
         state = self.folder / "state" / ".pulumi"
         file = state / "stacks" / "ytempire" / f"{self.stack}.json"
         locks = state / "locks" / "organization" / "ytempire" / self.stack
-        latest = json.loads(file.read_text())["checkpoint"]["latest"] or {}
+        locked = any(locks.glob("*.json"))
+        try:
+            latest = json.loads(file.read_text())["checkpoint"]["latest"] or {}
+        except json.JSONDecodeError:
+            return Recorded("not readable", [], locked)
         stacks = [r for r in latest["resources"] if r["type"] == "pulumi:pulumi:Stack"]
         return Recorded(
             output=str((stacks[0].get("outputs") or {}).get("release", "")) if stacks else "",
@@ -290,7 +300,7 @@ class World:
                 operation["resource"]["urn"].rsplit("::", 1)[-1]
                 for operation in latest.get("pending_operations") or ()
             ],
-            locked=any(locks.glob("*.json")),
+            locked=locked,
         )
 
     def live(self) -> tuple[str, str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.e2e.faults.scene import Scene
     from tests.e2e.world import Outcome
 
-MODULES = ("kills", "interrupts", "agents", "services", "drift")
+MODULES = ("kills", "interrupts", "agents", "services", "drift", "state", "host")
 
 # What a fault breaks into: a deploy of a new release, a rollback, or a quiet system.
 Change = Literal["deploy", "rollback", "nothing"]
@@ -40,6 +40,7 @@ class Fault:
     check: what else must hold of the broken command.
     by_hand: recovery by the commands that are printed instead of by `ytops up`.
     bounded: part of `make test`.
+    remote: is played on a host of its own, by ssh.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Fault:
     check: Check | None = None
     by_hand: bool = False
     bounded: bool = False
+    remote: bool = False
 
 
 def catalogue() -> list[Fault]:

@@ -14,6 +14,8 @@ GONE = "A container is removed behind Pulumi's back"
 RENAMED = "A container is renamed behind Pulumi's back"
 FILE = "nginx's upstream file is edited by hand"
 
+INCLUDE = f"/edge/{ACTIVE_CONF}"
+
 Part = Callable[[Scene], str]
 
 
@@ -55,7 +57,7 @@ def remove(container: Part, outage: str = "") -> Act:
     return blow
 
 
-def rename(container: Part, outage: str = "") -> Act:
+def rename(container: Part) -> Act:
     def blow(scene: Scene) -> None:
         name = container(scene)
         docker("rename", name, f"{name}-old")
@@ -65,22 +67,25 @@ def rename(container: Part, outage: str = "") -> Act:
 
 
 def point_by_hand(scene: Scene) -> None:
-    """At an address where nobody is: users get 502 until it is put right."""
-    world = scene.world
-    path = f"/edge/{ACTIVE_CONF}"
-    text = docker("exec", world.name("switch"), "cat", path)
-    world.write("switch", path, text.replace(":8000", ":8001"))
-    world.write("switch", f"/edge/{RELOAD_TOKEN}", "byhand\n")
+    """At a port where nobody is: users get 502 until it is put right."""
+    _edit(scene, _include(scene).replace(":8000", ":8001"))
+    scene.struck("nginx")
 
 
 def break_the_file(scene: Scene) -> None:
-    """With a typing error: nginx refuses it and goes on with the one before."""
-    world = scene.world
-    world.write("switch", f"/edge/{ACTIVE_CONF}", "upstream live { server ;\n")
-    world.write("switch", f"/edge/{RELOAD_TOKEN}", "byhand\n")
-    wait_until(
-        lambda: "emerg" in docker("logs", "--tail", "20", world.name("nginx")), "not read", 5
-    )
+    """nginx would refuse it and go on with the one before; and would not start again with it."""
+    _edit(scene, "upstream app { server ;\n")
+
+
+def _edit(scene: Scene, text: str) -> None:
+    """As somebody with a shell might; then a reload. The switch puts it back by itself."""
+    scene.world.write("switch", INCLUDE, text)
+    scene.world.write("switch", f"/edge/{RELOAD_TOKEN}", "byhand\n")
+    wait_until(lambda: _include(scene) != text, "the edited file stays", 30)
+
+
+def _include(scene: Scene) -> str:
+    return docker("exec", scene.world.name("switch"), "cat", INCLUDE)
 
 
 def _removed(id_: str, title: str, container: Part, hits: Hits = "nothing") -> Fault:
@@ -103,8 +108,12 @@ FAULTS = (
     Fault("rename-live", RENAMED, "the live app", rename(live), breaks="nothing"),
     Fault("rename-worker", RENAMED, "the live release's worker", rename(worker), breaks="nothing"),
     Fault(
-        "rename-postgres", RENAMED, "PostgreSQL", rename(part("postgres"), "postgres"),
-        breaks="nothing", hits="store",
+        "rename-postgres", RENAMED, "PostgreSQL (its address stays)", rename(part("postgres")),
+        breaks="nothing",
+    ),
+    Fault(
+        "edit-upstream", FILE, "to a port where nobody is", point_by_hand,
+        breaks="nothing", hits="edge", bounded=True,
     ),
     Fault("edit-upstream-broken", FILE, "with an error", break_the_file, breaks="nothing"),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 from rollout.names import Colour
 from tests.e2e.faults.catalogue import Fault
 from tests.e2e.faults.moments import Moment, reached
+from tests.e2e.faults.remote import Remote
 from tests.e2e.faults.restart import Restart
 from tests.e2e.faults.results import Result, printed
 from tests.e2e.load import Load
@@ -33,6 +34,7 @@ class Stage:
     world: World
     load: Load
     settled: bool = True
+    remote: Remote | None = None
 
     def settle(self) -> None:
         """Nothing of the scene before is at work; after a failed one, one more run."""

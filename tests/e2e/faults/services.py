@@ -59,8 +59,9 @@ def crash(part: Callable[[Scene], str]) -> Act:
 
 def restart(part: str) -> Act:
     def blow(scene: Scene) -> None:
+        docker("stop", scene.world.name(part))
         scene.struck(part)
-        docker("restart", scene.world.name(part))
+        docker("start", scene.world.name(part))
 
     return blow
 

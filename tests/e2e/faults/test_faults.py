@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 
 import pytest
 
@@ -30,6 +31,8 @@ def _is_wanted(fault: Fault, wanted: str) -> bool:
 
 
 def test_one_run_brings_the_system_back_and_users_see_no_more_than_the_restart(
-    fault: Fault, stage: Stage
+    fault: Fault, request: pytest.FixtureRequest
 ) -> None:
-    Scene(stage, fault).play()
+    stage: Stage = request.getfixturevalue("remote_stage" if fault.remote else "stage")
+    with stage.remote.entered() if stage.remote else nullcontext():
+        Scene(stage, fault).play()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from ops.engine import CONTAINER, read_state
-from ops.verbs._containers import _seen
-from ops.verbs._recover import drift
+from ops.engine import CONTAINER, Recorded, read_state
+from ops.verbs._containers import Seen, _seen
+from ops.verbs._recover import drift, lost, renamed
 from tests.unit.cli.happy import NAMES, containers, stopped
 
 
@@ -40,6 +41,32 @@ def test_what_was_removed_or_stopped_by_hand_is() -> None:
         f"{NAMES.redis} is exited",
         f"{NAMES.app('blue')} is gone",
     ]
+
+
+def test_what_runs_and_the_state_has_lost_is_found() -> None:
+    app = Seen(NAMES.app("blue"), "running", release="1.0.0+aaaa", id="new")
+    recorded = Recorded(containers=(app.name,), ids=("old",))
+    assert lost(recorded, {app.name: app}) == {app.name: "new"}
+    assert lost(replace(recorded, ids=("new",)), {app.name: app}) == {}
+
+
+def test_what_a_killed_run_had_begun_is_made_anew_and_not_taken_over() -> None:
+    app = Seen(NAMES.app("blue"), "running", release="1.0.0+aaaa", id="new")
+    recorded = Recorded(pending=("blue-app (creating)",), containers=("another",), ids=("1",))
+    assert lost(recorded, {app.name: app}) == {}
+
+
+def test_what_was_renamed_by_hand_is_found_by_its_id() -> None:
+    app = Seen("mine", "running", id="1")
+    recorded = Recorded(containers=(NAMES.app("blue"),), ids=("1",))
+    assert renamed(recorded, {"mine": app}) == {"mine": NAMES.app("blue")}
+
+
+def test_a_name_that_somebody_has_taken_meanwhile_is_left_to_them() -> None:
+    name = NAMES.app("blue")
+    recorded = Recorded(containers=(name,), ids=("1",))
+    found = {"mine": Seen("mine", "running", id="1"), name: Seen(name, "running", id="2")}
+    assert renamed(recorded, found) == {}
 
 
 def test_docker_ps_is_read_with_health_and_labels() -> None:

@@ -224,6 +224,17 @@ def test_a_claim_waits_only_for_requests_that_the_slot_still_answers(
     assert seconds <= host.clock.monotonic() - moved_back < seconds + 2
 
 
+def test_a_clock_that_was_set_back_does_not_make_a_claim_wait_for_it_to_catch_up(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.start(host_state().model_copy(update={"pending": pending()}), GREEN)
+    monkeypatch.setattr(host.edge, "draining", lambda: False)
+    begun = host.clock.monotonic()
+    monkeypatch.setattr(host.clock, "utc", lambda: "2026-01-09T06:00:00+00:00")
+    claim(host)
+    assert host.clock.monotonic() - begun < 4
+
+
 def test_a_hold_keeps_others_out_until_it_is_left(host: Host) -> None:
     host.start(host_state(), BLUE)
     host.ask("hold", who="bob", why="an incident")

@@ -11,7 +11,11 @@ from typing import Literal
 from tests.e2e.load import Answer
 
 Kind = Literal["deploy", "rollback"]
-WARM_UP_SECONDS = 1.0  # of the load: left out of everything
+# The load: its first second is left out of everything; then the steady state; after the command, to
+# see that all is over.
+WARM_UP_SECONDS = 1.0
+STEADY_SECONDS = 4.0
+AFTER_SECONDS = 2.0
 
 
 @dataclass(frozen=True)

@@ -139,8 +139,8 @@ class Pulumi(Ytops):
 
 
 def world(stack: str, turn: int, folder: Path, docker_host: str) -> World:
-    """A stack of ours on the bench's engine. It doesn't watch, and is patient: what takes long shall
-    be measured, not fail."""
+    """A stack of ours on the bench's engine. It doesn't watch, and is patient: what takes long
+    shall be measured, not fail."""
     settings = {
         "dockerHost": docker_host,
         "watchSeconds": 0,

@@ -46,9 +46,9 @@ class Engine(SecondHost):
                 self.docker("unpause", *others, check=False)
 
     @contextmanager
-    def load(self, port: int) -> Iterator[Load]:
+    def load(self, port: int, rate: int) -> Iterator[Load]:
         """A constant load on a port of this engine, some seconds before and after."""
-        load = Load([*self.inside, "python", "-m", "bench.load", str(port)])
+        load = Load([*self.inside, "python", "-m", "bench.load", str(port), str(rate)])
         try:
             time.sleep(WARM_UP_SECONDS + STEADY_SECONDS)
             yield load

@@ -1,5 +1,6 @@
-"""`python -m bench [--rounds N] [--only NAME…]`: all contenders on one machine, one engine, under
-one load, in turn; then docs/benchmark.md from what was measured. `--page` only writes that anew."""
+"""`python -m bench [--rounds N] [--rate N] [--only NAME…]`: all contenders on one machine, on one
+engine, under one load, in turn; then docs/benchmark.md from what was measured. `--page` only writes
+that anew."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def main() -> None:
     file = RESULTS / "results.json"
     if not arguments.page:
         _require_tools()
-        results = measure(arguments.rounds, arguments.only)
+        results = measure(arguments.rounds, arguments.rate, arguments.only)
         file.write_text(json.dumps(results, indent=1) + "\n")
     page.write(json.loads(file.read_text()), folder)
     print(f"{folder.relative_to(tool.ROOT)}/benchmark.md is written")
@@ -33,6 +34,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rate", type=int, default=100, help="new connections a second")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
     parser.add_argument("--page", action="store_true")
     return parser.parse_args()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.figures import AFTER_SECONDS, STEADY_SECONDS, WARM_UP_SECONDS
 from tests.e2e.second_host import SecondHost
 
 NAME = "ytbench"
@@ -21,8 +22,6 @@ IMAGES = (
     "ytempire-sandbox/nginx:1.22", "ytempire-sandbox/base:bookworm",
 )  # fmt: skip
 SETTLE_SECONDS = 2.0  # after a pause, gunicorn may find its workers silent and replace them
-LOAD_AHEAD_SECONDS = 6.0  # of which the first second is left out
-LOAD_AFTER_SECONDS = 3.0
 
 
 class Engine(SecondHost):
@@ -47,13 +46,13 @@ class Engine(SecondHost):
                 self.docker("unpause", *others, check=False)
 
     @contextmanager
-    def load(self, port: int) -> Iterator[Load]:
+    def load(self, port: int, rate: int) -> Iterator[Load]:
         """A constant load on a port of this engine, some seconds before and after."""
-        load = Load([*self.inside, "python", "-m", "bench.load", str(port)])
+        load = Load([*self.inside, "python", "-m", "bench.load", str(port), str(rate)])
         try:
-            time.sleep(LOAD_AHEAD_SECONDS)
+            time.sleep(WARM_UP_SECONDS + STEADY_SECONDS)
             yield load
-            time.sleep(LOAD_AFTER_SECONDS)
+            time.sleep(AFTER_SECONDS)
         finally:
             load.end()
 

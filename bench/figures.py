@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,11 @@ from typing import Literal
 from tests.e2e.load import Answer
 
 Kind = Literal["deploy", "rollback"]
-WARM_UP_SECONDS = 1.0  # of the load: left out of everything
+# The load: its first second is left out of everything; then the steady state; after the command, to
+# see that all is over.
+WARM_UP_SECONDS = 1.0
+STEADY_SECONDS = 4.0
+AFTER_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,12 @@ def seen(answers: Sequence[Answer], begun: float, ended: float, version: str) ->
     others = [a.at for a in after if not _is_of(a, version)]
     switched = max(others, default=begun)
     if not any(a.release == version for a in after if a.at > switched):
-        raise Unswitched(f"{version} never was the only one to answer")
+        causes = Counter(a.error or str(a.status) for a in after if a.failed)
+        named = Counter(a.release for a in after if a.release)
+        raise Unswitched(
+            f"{version} never was the only one to answer: {dict(named)} did in the "
+            f"{ended - begun:.1f} s of the command and after it, and {dict(causes)} failed"
+        )
     during = [a for a in after if a.at <= max(ended, switched)]
     return Seen(
         switched=switched - begun,

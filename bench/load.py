@@ -1,7 +1,8 @@
 """The load, as a process of its own: the tool that is measured must not wait for this one's
 interpreter, nor this one for the tool.
 
-`python -m bench.load PORT` sends until its input ends, then prints each answer as JSON, one a line.
+`python -m bench.load PORT RATE` sends until its input ends, then prints each answer as JSON, one a
+line.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from dataclasses import asdict
 
 from tests.e2e.load import Answer, Load
 
-RATE = 100  # new connections a second
 # Before everybody else: a late client would be taken for a slow server.
 NICE = -5
 
@@ -51,14 +51,14 @@ def parse(lines: str) -> list[Answer]:
     return [Answer(**json.loads(line)) for line in lines.splitlines()]
 
 
-def main(port: int) -> None:
+def main(port: int, rate: int) -> None:
     with suppress(PermissionError):
         os.nice(NICE)
-    with ReleaseLoad(port, RATE) as load:
+    with ReleaseLoad(port, rate) as load:
         sys.stdin.read()
     for answer in load.answers:
         print(json.dumps(asdict(answer)))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

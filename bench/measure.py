@@ -20,11 +20,11 @@ VERSIONS = ("1.1.0", "1.2.0")
 GROWTH = "growth"  # a name for `--only`, beside the contenders'
 
 
-def measure(rounds: int, only: list[str]) -> dict[str, Any]:
+def measure(rounds: int, rate: int, only: list[str]) -> dict[str, Any]:
     """Everything, on an engine that is removed afterwards."""
     started = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="ytbench-") as name, engine(Path(name)) as host:
-        bench = Bench(host, Path(name), only)
+        bench = Bench(host, Path(name), rate, only)
         described = machine.describe(host.docker("version", "--format", "{{.Server.Version}}"))
         bench.set_up()
         for turn in range(rounds):
@@ -35,7 +35,7 @@ def measure(rounds: int, only: list[str]) -> dict[str, Any]:
         "started": started.isoformat(timespec="seconds"),
         "minutes": round((datetime.now(UTC) - started).total_seconds() / 60, 1),
         "rounds": rounds,
-        "rate": load.RATE,
+        "rate": rate,
         "machine": described,
         "changes": [asdict(change) for change in bench.changes],
         "runs": [asdict(run) for run in bench.runs],
@@ -47,8 +47,8 @@ class Bench:
     """What is measured, as it comes in. Who fails is told about and left out from then on: the
     others' figures are worth having."""
 
-    def __init__(self, host: Engine, folder: Path, only: list[str]) -> None:
-        self._host, self._folder = host, folder
+    def __init__(self, host: Engine, folder: Path, rate: int, only: list[str]) -> None:
+        self._host, self._folder, self._rate = host, folder, rate
         self._present: list[Contender] = [
             each for each in contenders(folder, host.docker_host) if not only or each.name in only
         ]
@@ -92,7 +92,7 @@ class Bench:
     def _measure(
         self, contender: Contender, kind: Kind, turn: int, task: Task, version: str
     ) -> None:
-        with self._host.load(contender.port) as running:
+        with self._host.load(contender.port, self._rate) as running:
             ran = tool.run(task)
         seen = figures.seen(load.parse(running.lines), ran.begun, ran.ended, version)
         change = Change(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.chart import Bar, render
-from bench.figures import Change, Kind, Latency, Run, slope
+from bench.figures import AFTER_SECONDS, STEADY_SECONDS, Change, Kind, Latency, Run, slope
 
 FLOOR, OURS = "floor", ("ytops", "pulumi")
 TITLES = {
@@ -146,14 +146,15 @@ def page(results: Results) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-LEGEND = """\
+LEGEND = f"""\
 *all-new*: from the command's start until every later request was answered by the new release.
-*times*: all-new, against the floor's. *failed*: of all requests from the command's start to 3 s
-after its end, in all rounds. *flips*: how often another release answered than the time before, each
-round; one is right. *p99, max*: of requests sent while the command ran (and until all-new),
-medians of the rounds; max is the worst of all. *steady*: the 5 s before it. *CPU, MB*: of the
-tool's own processes; what Docker does for it is in neither. MB is the peak of their resident sets
-added up, so that shared pages count more than once."""
+*times*: all-new, against the floor's. *failed*: of all requests from the command's start to
+{AFTER_SECONDS:.0f} s after its end, in all rounds. *flips*: how often another release answered than
+the time before, each round; one is right. *p99, max*: of requests sent while the command ran (and
+until all-new), medians of the rounds; max is the worst of all. *steady*: the
+{STEADY_SECONDS:.0f} s before it. *CPU, MB*: of the tool's own processes; what Docker does for it is
+in neither. MB is the peak of their resident sets added up, so that shared pages count more than
+once."""
 
 GROWTH = """\
 *containers*: a program that declares so many sleeping containers as ours declares each of its

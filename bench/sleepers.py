@@ -7,13 +7,14 @@ import os
 
 import pulumi
 
-from components.container import Attachment, ContainerArgs, container
+from components.container import Attachment, Check, ContainerArgs, container
 from components.gate import gate
 from components.host import Networks, NetworksArgs, provider
 from components.site import Site
 from components.system import begin
 
 IMAGE = "ytempire-sandbox/base:bookworm"
+CHECK_SECONDS = 3600  # the policies want a check; two hundred of them shall not be what is measured
 
 
 def main() -> None:
@@ -36,6 +37,7 @@ def main() -> None:
                 memory=16,
                 pids=16,
                 command=["sleep", "infinity"],
+                check=Check(("CMD", "true"), CHECK_SECONDS, 5, 3),
                 stop_seconds=1,
             ),
             site,

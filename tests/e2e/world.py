@@ -276,11 +276,11 @@ class World:
             volume = f"{self.name('vol-control')}:/control:ro"
             reader = ("--rm", "--network=none", f"--volume={volume}", "--entrypoint=cat")
             text = docker("run", *reader, "ytempire-sandbox/redis:7", "/control/state.json")
-            found: dict[str, Any] = json.loads(text)
-            return found
-        with tempfile.TemporaryDirectory() as folder:
-            docker("cp", f"{self.name('switch')}:/control/state.json", folder)
-            found = json.loads((Path(folder) / "state.json").read_text())
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                docker("cp", f"{self.name('switch')}:/control/state.json", folder)
+                text = (Path(folder) / "state.json").read_text()
+        found: dict[str, Any] = json.loads(text)
         return found
 
     def recorded(self) -> Recorded:

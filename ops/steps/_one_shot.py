@@ -144,7 +144,11 @@ def _follow(docker: Docker, name: str, say: Say, deadline: float) -> Outcome | N
     found = docker.inspect(name)
     if found is None:
         return None
-    return Outcome(docker.wait(name, timeout=30), "\n".join(tail), found.oom_killed)
+    code, said = docker.wait(name, timeout=30), "\n".join(tail)
+    if code:
+        # A last line without its end (Django's `Applying …`) may come after the stream is over.
+        said = docker.logs(name, LOG_LINES) or said
+    return Outcome(code, said, found.oom_killed)
 
 
 def explain(outcome: Outcome, what: str, where: str, after: str, timeout: float) -> StepFailed:

@@ -9,6 +9,8 @@ from ops.steps._one_shot import Outcome, indented
 from rollout.migrations import Column, Trouble, culprits, masked, mentions, under_way
 from rollout.records import Statement
 
+LINES_SHOWN = 8  # the end of a traceback; what PostgreSQL said stands above
+
 
 def migration_failed(version: str, outcome: Outcome, found: Sequence[Trouble]) -> str:
     how = "not over in time" if outcome.code is None else f"exit code {outcome.code}"
@@ -52,4 +54,5 @@ def cannot_insert(version: str, columns: Sequence[Column], ran: Sequence[Stateme
 
 
 def _last_lines(text: str) -> list[str]:
-    return ["  its last lines:", indented(indented(text))] if text else []
+    shown = "\n".join(text.splitlines()[-LINES_SHOWN:])
+    return ["  its last lines:", indented(indented(shown))] if shown else []

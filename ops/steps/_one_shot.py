@@ -145,7 +145,12 @@ def _follow(docker: Docker, name: str, say: Say, deadline: float) -> Outcome | N
     if found is None:
         return None
     code = found.exit_code if found.stopped else docker.wait(name, timeout=30)
-    return Outcome(code, "\n".join(tail), found.oom_killed)
+    said = "
+".join(tail)
+    if code:
+        # A last line without its end (Django's `Applying …`) may come after the stream is over.
+        said = docker.logs(name, LOG_LINES) or said
+    return Outcome(code, said, found.oom_killed)
 
 
 def explain(outcome: Outcome, what: str, where: str, after: str, timeout: float) -> StepFailed:

@@ -39,9 +39,11 @@ def rehearse(place: Place, version: str, *, fresh: bool = False, as_json: bool =
     scratch = Scratch(place.docker, place.names, settings, _database_image(place), _ourselves())
     voice = Voice([*settings.secrets.values(), *scratch.passwords.values()])
 
+    width = max(WIDTH, *(len(one.version) for one in (release, previous) if one), 0)
+
     def tell(name: str, ok: bool, seconds: float, words: str) -> None:
         if not as_json:
-            say(voice.clean(line(name, ok, seconds, words)))
+            say(voice.clean(line(name, ok, seconds, words, width)))
 
     if not as_json:
         after = f"after {previous.identity}, which is live" if previous else "before any is live"
@@ -66,9 +68,9 @@ def rehearse(place: Place, version: str, *, fresh: bool = False, as_json: bool =
     return DONE if record.verdict == Status.PASS else FAILED
 
 
-def line(name: str, ok: bool, seconds: float, words: str) -> str:
+def line(name: str, ok: bool, seconds: float, words: str, width: int = WIDTH) -> str:
     mark = paint(OK, "green") if ok else paint(BAD, "red")
-    return f"{mark} {name:<{WIDTH}} {seconds:6.2f} s  {words}"
+    return f"{mark} {name:<{width}} {seconds:6.2f} s  {words}"
 
 
 def screen(record: Rehearsal, failures: list[str]) -> Iterator[str]:

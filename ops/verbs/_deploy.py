@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ops.errors import OpsError
@@ -11,11 +12,14 @@ from ops.stackfile import VERSION
 from ops.verbs import _ports as ports
 from ops.verbs._change import Change
 from ops.verbs._closing import closing, following
+from ops.verbs._containers import seen
 from ops.verbs._exit import Failed, code_of
 from ops.verbs._paper import say
 from ops.verbs._place import Place
 from ops.verbs._run import Run
 from rollout.plan import View
+
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Deploy:
     def _after(self, seconds: float) -> list[str]:
         view = _seen(self.run.place)
         told = self.change.settle(_live(view))
+        if view and view.edge:
+            _await_boot(self.run.place, self.run.place.names.app(view.edge.colour))
         if view is None:
             return [f"Done in {seconds:.1f} s, but the host does not answer now.", told]
         place = self.run.place
@@ -66,6 +72,21 @@ def _serving(before: View, view: View | None, place: Place) -> str:
         return f"{serves}, as before."
     version = place.file.get(VERSION)
     return f"{serves}, but the run did not finish. Next: `ytops up {version}`, which goes on."
+
+
+def _await_boot(place: Place, app: str) -> None:
+    """What serves may have been made anew, because it was lost: done is when it is healthy."""
+    deadline = time.monotonic() + int(place.configuration.get("bootTimeout") or 0)
+    told = False
+    while time.monotonic() < deadline:
+        with suppress(OpsError):
+            found = seen(place.docker, place.stack).get(app)
+            if found is None or not found.running or found.health != "starting":
+                return
+        if not told:
+            say(f"{app} is booting: until it is healthy, nothing serves")
+        told = True
+        time.sleep(POLL_SECONDS)
 
 
 def _seen(place: Place) -> View | None:

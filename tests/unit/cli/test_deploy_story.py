@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,16 @@ from ops.verbs._exit import Failed, Misused
 from ops.verbs._place import Place
 from rollout.plan import View
 from rollout.state import Pointer, Slot
-from tests.unit.cli.happy import BLUE, OLD, STACK_FILE, containers, place, view, withdrawn
+from tests.unit.cli.happy import (
+    BLUE,
+    NAMES,
+    OLD,
+    STACK_FILE,
+    containers,
+    place,
+    view,
+    withdrawn,
+)
 from tests.unit.cli.test_run_progress import line, said
 from tests.unit.rollout.host_model import release
 
@@ -61,7 +70,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(Engine, "run", lambda self, *a, **k: on.run(*a, **k))
     monkeypatch.setattr(_recover, "unlock", lambda engine, say: None)
     monkeypatch.setattr(_ports, "check", lambda place: None)
-    monkeypatch.setattr(_recover, "seen", lambda docker, stack: containers())
+    for module in (_recover, _deploy):
+        monkeypatch.setattr(module, "seen", lambda docker, stack: containers())
     for module in (up, rollback, _deploy):
         monkeypatch.setattr(module, "observe", on.look)
     return on
@@ -84,6 +94,18 @@ def test_a_deploy_tells_what_serves_what_to_commit_and_the_way_back(
     assert commit == "  Pulumi.sandbox.yaml names 1.1.0 now: commit it."
     assert back == "  roll back    ytops rollback     to 1.0.0, within seconds"
     assert (stage.version, stage.asked) == ("1.1.0", [("up", "--yes", "--message")])
+
+
+def test_a_run_is_done_when_what_serves_is_healthy(
+    stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = NAMES.app("green")
+    booting = replace(containers()[app], status="Up 1 second (health: starting)")
+    looks = iter([{**containers(), app: booting}, containers()])
+    monkeypatch.setattr(_deploy, "seen", lambda docker, stack: next(looks))
+    monkeypatch.setattr(stage.place.configuration, "get", lambda key: "90")
+    up.up(stage.place, "1.1.0")
+    assert words(capsys)[0] == f"{app} is booting: until it is healthy, nothing serves"
 
 
 def test_a_failed_deploy_says_why_what_serves_and_puts_the_version_back(stage: Stage) -> None:

@@ -145,8 +145,7 @@ def _follow(docker: Docker, name: str, say: Say, deadline: float) -> Outcome | N
     if found is None:
         return None
     code = found.exit_code if found.stopped else docker.wait(name, timeout=30)
-    said = "
-".join(tail)
+    said = "\n".join(tail)
     if code:
         # A last line without its end (Django's `Applying …`) may come after the stream is over.
         said = docker.logs(name, LOG_LINES) or said

@@ -11,6 +11,8 @@ from ops.verbs._containers import Seen, seen
 from rollout.evidence import History, Image, Standby
 from rollout.names import Names
 
+STARTING = "starting"  # a worker's own check comes once a minute; that it answers was seen before
+
 
 def standby(docker: Docker, names: Names, observed: Observation) -> Standby:
     live, state = observed.view.edge, observed.view.state
@@ -26,8 +28,9 @@ def standby(docker: Docker, names: Names, observed: Observation) -> Standby:
     release = state.releases.get(live.identity)
     workers = names.workers(live.identity, release.worker_replicas) if release else ()
     there = seen(docker, names.stack)
-    expected = (names.app(live.colour), *workers)
-    wrong += [words for name in expected if (words := _ill(there.get(name), name))]
+    app = names.app(live.colour)
+    found = [_ill(there.get(app), app), *(_ill(there.get(w), w, STARTING) for w in workers)]
+    wrong += filter(None, found)
     return Standby(by=by, at=at, identity=live.identity, colour=live.colour, wrong=tuple(wrong))
 
 
@@ -40,9 +43,9 @@ def image(docker: Docker, tag: str) -> Image:
     return Image(by=f"Docker on {docker.host}", at=datetime.now(UTC), tag=tag, digest=found.digest)
 
 
-def _ill(found: Seen | None, name: str) -> str:
+def _ill(found: Seen | None, name: str, *fine: str) -> str:
     if found is None:
         return f"{name} is gone"
     if not found.running:
         return f"{name} is {found.state}"
-    return f"{name} is {found.health}" if found.health not in ("", "healthy") else ""
+    return f"{name} is {found.health}" if found.health not in ("", "healthy", *fine) else ""

@@ -135,6 +135,11 @@ def test_its_workers_are_looked_at_too(host: Host) -> None:
     assert found.wrong == (f"{first} is gone",)
 
 
+def test_a_worker_whose_check_has_not_come_yet_is_warm(host: Host) -> None:
+    listed(host, **{"1": "Up 20 seconds (health: starting)"})
+    assert on_host.standby(Docker(), HAPPY, observation()).wrong == ()
+
+
 def test_a_release_that_was_withdrawn_or_never_checked_is_none_to_return_to(host: Host) -> None:
     slots = state().slots
     slots["green"] = slots["green"].model_copy(update={"status": "preparing"})

@@ -52,6 +52,8 @@ def test_the_outage_lasts_from_the_first_failure_to_the_last() -> None:
 def test_the_line_that_is_quoted_is_the_error() -> None:
     failed = Outcome(255, "Updating\nerror: update failed\nmore", 1.0)
     assert printed(failed) == "error: update failed"
+    lost = Outcome(1, "error: update failed\nerror: lost /root/x/plugin at unix:///a/b", 1.0)
+    assert printed(lost) == "error: lost …/plugin at unix:///a/b"
     assert printed(Outcome(0, "error: not really", 1.0)) == ""
 
 

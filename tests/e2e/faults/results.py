@@ -81,13 +81,17 @@ def machine() -> str:
 def printed(outcome: Outcome) -> str:
     """The one line that says what went wrong; empty for a command that could say nothing."""
     lines = [line.strip() for line in outcome.text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"error:|Interrupted|.* failed|.*refused", line)]
+    errors = [line for line in lines if line.startswith("error: ")]
+    telling = [line for line in errors if line != "error: update failed"] or errors
+    telling += [line for line in lines if re.match(r"Interrupted|.*\bfailed\b", line)]
     if outcome.ok or not telling:
         return ""
     return _brief(telling[0])
 
 
 def _brief(text: str) -> str:
+    """Short, and without the folders of the machine that it ran on."""
+    text = re.sub(r"(?<![\w:/])/(?:[\w.@+-]+/)+", "…/", text)
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
@@ -142,6 +146,7 @@ def _introduction(faults: list[Fault], results: list[Result]) -> str:
     missing = len(faults) - len(results)
     verdict = "All of them were mastered." if not wrong else f"{len(wrong)} were not mastered."
     if missing:
+        verdict = verdict.replace("All of them", "All that were played")
         verdict += f" {missing} of the catalogue were not played."
     machines = sorted({result.machine for result in results})
     return INTRODUCTION.format(

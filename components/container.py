@@ -13,7 +13,6 @@ import pulumi
 import pulumi_docker as docker
 
 from components.site import Site
-from ops.adopt import adopted
 from ops.docker import Docker
 from ops.errors import OpsError
 from ops.stale import remove_stale
@@ -101,8 +100,6 @@ def container(
         RELEASE_LABEL: args.release,
     }
     opts.hooks = _hooks(args, site)
-    if opts.ignore_changes == ["*"]:  # kept as it was made: whatever it is, it is the one
-        opts.import_ = adopted(args.container)
     opts.delete_before_replace = True  # the names are fixed
     # The provider would note a changed tmpfs, and not mount it.
     opts.replace_on_changes = ["tmpfs"]

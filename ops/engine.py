@@ -122,6 +122,22 @@ class Engine:
             )
         return read_state(answer.stdout)
 
+    def exchange_ids(self, ids: Mapping[str, str]) -> None:
+        """Have the state know resources by other ids."""
+        exported = self._call("stack", "export", "--stack", self.stack)
+        text = exported.stdout
+        for old, new in ids.items():
+            text = text.replace(old, new)
+        with tempfile.NamedTemporaryFile("w", prefix="ytops-state-", suffix=".json") as file:
+            file.write(text)
+            file.flush()
+            answer = self._call("stack", "import", "--stack", self.stack, "--file", file.name)
+        if exported.returncode or answer.returncode:
+            raise OpsError(
+                f"The state of {self.stack} can't be corrected: "
+                f"{_words(exported.stderr or answer.stderr)}\nNext: `ytops up`"
+            )
+
     def cancel(self) -> None:
         """Remove the stack's lock."""
         answer = self._call("cancel", "--yes", "--stack", self.stack)

@@ -7,6 +7,8 @@ from ops.errors import OpsError
 from ops.observe import observe
 from rollout.names import STACK_LABEL, Names
 
+STOP_SECONDS = 45  # longer than a worker's soft shutdown
+
 
 def remove_stale(docker: Docker, container: str, names: Names) -> None:
     """Remove `container` if it exists, is this stack's, and does not carry traffic.
@@ -28,4 +30,6 @@ def remove_stale(docker: Docker, container: str, names: Names) -> None:
             f"{container} carries the traffic, and the engine was about to create it anew. "
             "Nothing was changed. Next: `ytops up`, which has it taken over as it is."
         )
+    if found.running:
+        docker.stop(container, STOP_SECONDS)  # a worker gives back what it can't finish
     docker.remove(container)

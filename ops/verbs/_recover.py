@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from ops.engine import Engine, Recorded
 from ops.stackfile import PROJECT
@@ -34,19 +33,23 @@ def unlock_as_told(errors: str, engine: Engine, say: Say) -> bool:
     return bool(locks)
 
 
-@dataclass(frozen=True)
-class Needs:
-    """What a run has to see to first: operations that were cut off, what is wrong with containers
-    that the state has, and those that it lost: by name, the ids of what runs."""
-
-    pending: list[str]
-    drift: list[str]
-    lost: dict[str, str]
+def needs(place: Place, recorded: Recorded) -> tuple[list[str], list[str]]:
+    """Operations that were cut off, and what is wrong with containers that the state has."""
+    return list(recorded.pending), drift(recorded.containers, seen(place.docker, place.stack))
 
 
-def needs(place: Place, recorded: Recorded) -> Needs:
-    found = seen(place.docker, place.stack)
-    return Needs(list(recorded.pending), drift(recorded.containers, found), lost(recorded, found))
+def take_over(place: Place, recorded: Recorded, engine: Engine, say: Say) -> bool:
+    """Containers that were made anew and that the state knows as they were before: a write of it
+    was lost, or an older one was put back. It gets their ids, so that the engine leaves them."""
+    changed = exchanged(recorded, seen(place.docker, place.stack))
+    if not changed:
+        return False
+    engine.exchange_ids(dict(changed.values()))
+    say(
+        f"The state knows {', '.join(sorted(changed))} as before a write of it that was lost: it "
+        f"takes over what runs, and the engine looks at the host first ({REFRESH})."
+    )
+    return True
 
 
 def rename_back(place: Place, recorded: Recorded, say: Say) -> None:
@@ -63,14 +66,15 @@ def renamed(recorded: Recorded, found: Mapping[str, Seen]) -> dict[str, str]:
     return {n: wanted for n, wanted in names.items() if wanted != n and wanted not in found}
 
 
-def lost(recorded: Recorded, found: Mapping[str, Seen]) -> dict[str, str]:
-    """Containers of releases that run and that the state does not know: its last write was lost,
-    or an older one was put back. Those of a run that was cut off are not meant: they are made
-    anew, whole."""
-    if not recorded.containers or recorded.pending:
-        return {}
-    unknown = (c for c in found.values() if c.id and c.id not in recorded.ids)
-    return {c.name: c.id for c in unknown if c.running and c.release}
+def exchanged(recorded: Recorded, found: Mapping[str, Seen]) -> dict[str, tuple[str, str]]:
+    """By name: the id that the state has, which is nobody's now, and the one of that name."""
+    present = {container.id for container in found.values()}
+    known = zip(recorded.containers, recorded.ids, strict=False)
+    return {
+        name: (old, found[name].id)
+        for name, old in known
+        if name in found and found[name].id and old not in present
+    }
 
 
 def drift(expected: Iterable[str], found: Mapping[str, Seen]) -> list[str]:

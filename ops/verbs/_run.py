@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ops.adopt import ADOPT_VARIABLE, adoption
 from ops.agent import who
 from ops.engine import Ended, Engine, NotReady, Recorded, Verb
 from ops.errors import OpsError
@@ -80,19 +79,13 @@ class Run:
     def _recover(self) -> list[str]:
         recorded = self._recorded()
         recover.rename_back(self.place, recorded, say)
-        needs = recover.needs(self.place, recorded)
-        for what in needs.drift:
+        taken = recover.take_over(self.place, recorded, self.engine, say)
+        pending, drift = recover.needs(self.place, recorded)
+        for what in drift:
             say(f"{what}: the engine looks at the host first ({recover.REFRESH}).")
-        if needs.lost:
-            say(
-                f"The state does not know {', '.join(sorted(needs.lost))}, which run: a write of "
-                "it was lost, or an older one was put back. What is kept is taken into it as it "
-                f"is ({recover.REFRESH})."
-            )
-            self.engine.extra[ADOPT_VARIABLE] = adoption(needs.lost)
-        if not needs.pending:
-            return [recover.REFRESH] if needs.drift or needs.lost else []
-        say(f"An earlier run was cut off in {', '.join(needs.pending)}: looking at the host first")
+        if not pending:
+            return [recover.REFRESH] if drift or taken else []
+        say(f"An earlier run was cut off in {', '.join(pending)}: looking at the host first")
         self._go("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
         return []
 

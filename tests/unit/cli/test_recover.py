@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ops.engine import CONTAINER, Recorded, read_state
 from ops.verbs._containers import Seen, _seen
-from ops.verbs._recover import drift, lost, renamed
+from ops.verbs._recover import drift, exchanged, renamed
 from tests.unit.cli.happy import NAMES, containers, stopped
 
 
@@ -43,17 +43,11 @@ def test_what_was_removed_or_stopped_by_hand_is() -> None:
     ]
 
 
-def test_what_runs_and_the_state_has_lost_is_found() -> None:
+def test_a_container_that_the_state_knows_by_an_older_id_is_found() -> None:
     app = Seen(NAMES.app("blue"), "running", release="1.0.0+aaaa", id="new")
     recorded = Recorded(containers=(app.name,), ids=("old",))
-    assert lost(recorded, {app.name: app}) == {app.name: "new"}
-    assert lost(replace(recorded, ids=("new",)), {app.name: app}) == {}
-
-
-def test_what_a_killed_run_had_begun_is_made_anew_and_not_taken_over() -> None:
-    app = Seen(NAMES.app("blue"), "running", release="1.0.0+aaaa", id="new")
-    recorded = Recorded(pending=("blue-app (creating)",), containers=("another",), ids=("1",))
-    assert lost(recorded, {app.name: app}) == {}
+    assert exchanged(recorded, {app.name: app}) == {app.name: ("old", "new")}
+    assert exchanged(replace(recorded, ids=("new",)), {app.name: app}) == {}
 
 
 def test_what_was_renamed_by_hand_is_found_by_its_id() -> None:

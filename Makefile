@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SANDBOX := source ./.env.sandbox
 
-.PHONY: help setup up down test check e2e faults lock format purge
+.PHONY: help setup up down test check s3 e2e faults bench lock format purge
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
@@ -19,20 +19,27 @@ up: setup ## deploy the sandbox stack on this machine's Docker
 down: ## remove everything that `make up` made
 	@$(PYTHON) -m toolchain down
 
-test: setup check e2e ## everything: format, lint, types, unit, policies, and end to end on real Docker
+test: setup check s3 e2e ## everything: format, lint, types, unit, policies, S3, and end to end on real Docker
+
+s3: ## the backup bucket: the real engine and AWS provider, S3 by moto
+	@$(SANDBOX) && pytest tests/s3
 
 e2e: ## end to end: the real engine, real Docker
 	@$(PYTHON) -m toolchain packages
-	@$(SANDBOX) && pytest tests/e2e
+	@$(SANDBOX) && pytest tests/e2e -n 2 --dist loadgroup
 
 faults: ## every fault at every step of a deploy, under load; writes docs/faults.md
 	@$(PYTHON) -m toolchain packages
 	@$(SANDBOX) && pytest tests/e2e/faults --faults=all
 
+bench: ## deploys and rollbacks beside other tools' and a hand-written script's; docs/benchmark.md
+	@$(PYTHON) -m toolchain packages
+	@$(SANDBOX) && python -m bench $(ARGUMENTS)
+
 check: ## the inner loop: format, lint, types, unit tests and policies
 	@$(PYTHON) -m toolchain python
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
-	@.venv/bin/pytest tests/unit tests/policies
+	@.venv/bin/pytest -n 2 tests/unit tests/policies
 
 format: ## write the format that `make check` wants
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -9,25 +9,48 @@ from __future__ import annotations
 import pulumi
 import pulumi_command as command
 
+from components.configuration import Configuration
 from components.step import DESCRIPTION, step
 from rollout import steps
 from rollout.plan import Plan
 from rollout.settings import Settings
+from rollout.state import HostState
 
 
-def gate(plan: Plan, settings: Settings) -> command.local.Command:
-    """Declare it. A run that changes no traffic declares the gate of the run before it, be it one
-    whose switch failed."""
+def gate(plan: Plan, state: HostState, settings: Settings) -> command.local.Command:
+    """Declare it, after the configuration that it stands on. A run that changes no traffic declares
+    the gate of the run before it, be it one whose switch failed."""
     settled = None if plan.changes_traffic else [*DESCRIPTION, "triggers"]
     return step(
         "gate",
-        steps.Gate(
-            action=plan.action,
-            reason=plan.reason,
-            target=plan.target,
-            serial=plan.serial,
-        ),
+        carried(plan, state, settings),
         settings,
-        pulumi.ResourceOptions(ignore_changes=settled),
+        pulumi.ResourceOptions(
+            parent=Configuration("configuration", settings), ignore_changes=settled
+        ),
         key=f"{plan.target.identity if plan.target else ''}@{plan.serial}",
+    )
+
+
+def carried(plan: Plan, state: HostState, settings: Settings) -> steps.Gate:
+    """What policies judge: the plan, and what the host remembers of its target."""
+    return steps.Gate(
+        action=plan.action,
+        reason=plan.reason,
+        target=plan.target,
+        serial=plan.serial,
+        source=plan.source,
+        kind=plan.kind,
+        slots=tuple(
+            steps.GateSlot(
+                colour=slot.colour,
+                identity=slot.release.identity,
+                claim=slot.claim,
+                frozen=slot.frozen,
+            )
+            for slot in plan.slots
+        ),
+        draining=tuple(release.identity for release in plan.draining),
+        withdrawn={identity: gone.serial for identity, gone in state.withdrawn.items()},
+        reinstate=settings.deployment.reinstate,
     )

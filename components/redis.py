@@ -68,6 +68,7 @@ class Redis(pulumi.ComponentResource):
                     Volume(data.name, "/data"),
                     Volume(config.name, CONFIG_PATH, read_only=True),
                 ],
+                # Any answer will do, also that a password is needed.
                 check=Check(("CMD", "redis-cli", "ping"), interval=5, timeout=5, retries=6),
                 stop_seconds=60,
             ),

@@ -13,10 +13,9 @@ from components.host import Networks
 from components.site import Site
 from components.step import step
 from rollout import steps
-from rollout.fingerprint import referenced, resolve
 from rollout.names import COLOUR_LABEL, PART_LABEL, RELEASE_LABEL, STACK_LABEL, address
 from rollout.plan import DeclaredSlot, Plan
-from rollout.settings import Settings
+from rollout.release import container_environment, missing_secrets
 from rollout.state import Record, Release
 
 WORKER_CHECK_SECONDS = 60
@@ -43,7 +42,7 @@ class SlotArgs:
 
 class ReleaseSlot(pulumi.ComponentResource):
     """The steps of manual 7.1, in order, for the slot beside the live one:
-    claim, backup, image, migrate, app, healthy, workers, verify.
+    claim, backup and image, migrate, app and workers, verify.
 
     Outputs: `release` (VERSION+FINGERPRINT), `verified` (the step that all is ready after).
     """
@@ -73,13 +72,14 @@ class ReleaseSlot(pulumi.ComponentResource):
             ),
             [app],
         )
-        crew = self._workers(healthy)
-        answered = self._step("workers", self._answering(), crew)
+        # Paused, they boot beside the app: either takes seconds, and neither needs the other.
+        crew = self._workers(migrated)
+        answered = self._step("workers", self._answering(), [healthy, *crew])
         self.verified = self._step("verify", self._verification(), [answered])
         self.register_outputs({"release": self._release.identity, "verified": self.verified.urn})
 
     def _prepare(self, after: list[pulumi.Resource]) -> command.local.Command:
-        """claim → backup → image → migrate, each after the one before."""
+        """claim → backup and image → migrate."""
         names, slot, release = self._site.names, self._slot, self._release
         database = self._site.settings.postgres
         claimed = self._step(
@@ -113,12 +113,13 @@ class ReleaseSlot(pulumi.ComponentResource):
         present = self._step(
             "image",
             steps.Image(tag=release.tag, image=release.image, digest=release.digest),
-            [saved],
+            [claimed],
         )
-        return self._step("migrate", self._migration(), [present], self._secrets)
+        return self._step("migrate", self._migration(), [saved, present], self._secrets)
 
     def _migration(self) -> steps.Migrate:
         names, slot, release = self._site.names, self._slot, self._release
+        settings = self._site.settings
         return steps.Migrate(
             switch=names.switch,
             container=names.part("migrate", slot.colour),
@@ -132,11 +133,15 @@ class ReleaseSlot(pulumi.ComponentResource):
             memory=release.app_limits.memory,
             timeout=MIGRATION_TIMEOUT_SECONDS,
             labels={
-                STACK_LABEL: self._site.settings.stack,
+                STACK_LABEL: settings.stack,
                 PART_LABEL: "migrate",
                 COLOUR_LABEL: slot.colour,
                 RELEASE_LABEL: release.identity,
             },
+            postgres=names.postgres,
+            database=settings.postgres.database,
+            database_user=settings.postgres.user,
+            migrations_table=settings.backend.migrations_table,
             colour=slot.colour,
             key=slot.key,
         )
@@ -183,7 +188,7 @@ class ReleaseSlot(pulumi.ComponentResource):
             self._docker_options([migrated]),
         )
 
-    def _workers(self, healthy: pulumi.Resource) -> list[pulumi.Resource]:
+    def _workers(self, migrated: pulumi.Resource) -> list[pulumi.Resource]:
         crew = WorkerCrew(
             f"workers-{self._release.identity}",
             CrewArgs(
@@ -194,9 +199,9 @@ class ReleaseSlot(pulumi.ComponentResource):
                 protect=self._protected,
             ),
             self._site,
-            [healthy],
+            [migrated],
         )
-        return [*crew.containers, *self._beat(healthy)]
+        return [*crew.containers, *self._beat(migrated)]
 
     @property
     def _protected(self) -> bool:
@@ -205,7 +210,7 @@ class ReleaseSlot(pulumi.ComponentResource):
         live = target is not None and target.colour == self._slot.colour
         return self._slot.frozen and live
 
-    def _beat(self, healthy: pulumi.Resource) -> list[pulumi.Resource]:
+    def _beat(self, migrated: pulumi.Resource) -> list[pulumi.Resource]:
         site, release = self._site, self._release
         if not release.beat_command:
             return []
@@ -233,7 +238,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 lacks=self._lacks,
             ),
             site,
-            self._docker_options([healthy]),
+            self._docker_options([migrated]),
         )
         return [beat]
 
@@ -352,26 +357,12 @@ def hold_queue(identity: str) -> str:
 
 
 def release_environment(release: Release, site: Site) -> dict[str, str]:
-    """The variables of a release's containers, references to secrets filled in; those that are
-    configured no longer are empty here, and as they were in the containers that run."""
-    gone = missing_secrets(release, site.settings)
-    secrets = {**site.settings.secrets, **dict.fromkeys(gone, "")}
-    values = {key: resolve(value, secrets) for key, value in release.environment.items()}
-    return {
-        **values,
-        "RELEASE_VERSION": release.version,
-        "RELEASE_FINGERPRINT": release.fingerprint,
-    }
-
-
-def missing_secrets(release: Release, settings: Settings) -> list[str]:
-    """The references of its record that today's configuration has no value for."""
-    return sorted(referenced(release.environment) - set(settings.secrets))
+    return container_environment(release, site.settings.secrets)
 
 
 def lacking(release: Release, site: Site) -> str:
     """Why its containers can't be made anew, with the command that helps, or an empty string."""
-    gone = missing_secrets(release, site.settings)
+    gone = missing_secrets(release, site.settings.secrets)
     if not gone:
         return ""
     commands = ", ".join(f"`pulumi config set --secret --path '{name}'`" for name in gone)

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_command as command
 
+from rollout.names import PARAMETERS
 from rollout.settings import Settings
 from rollout.state import Record
-from rollout.steps import PARAMETERS, REDACT, STACK, WEBHOOK
+from rollout.steps import REDACT, STACK, WEBHOOK
 
 # What a step is told, as against `triggers`, which decides whether it runs anew.
 DESCRIPTION = ["create", "environment", "logging"]

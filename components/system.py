@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -17,7 +18,7 @@ from components.host import Networks, NetworksArgs, provider, volume
 from components.postgres import Postgres
 from components.redis import Redis
 from components.site import Site
-from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew, missing_secrets
+from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew
 from components.switch import BlueGreenSwitch
 from ops.docker import Docker
 from ops.errors import HostUnreachable, OpsError
@@ -28,7 +29,7 @@ from rollout.dumps import is_fresh
 from rollout.fingerprint import changed_secrets
 from rollout.names import Names, marker
 from rollout.plan import DeclaredSlot, Plan, plan
-from rollout.release import ImageIdentity, image_tag, wanted_release
+from rollout.release import ImageIdentity, image_tag, missing_secrets, wanted_release
 from rollout.settings import Settings, SettingsError
 from rollout.state import HostState, Release, Slot
 
@@ -50,14 +51,15 @@ def begin() -> Run:
     try:
         settings = configuration.load(pulumi.get_stack(), *_configuration())
         names = Names(settings.stack)
-        observation = _observe(settings, names)
-        wanted = _wanted(settings, observation)
+        look = _look(settings, names)
+        observation = look.observation
+        wanted = _wanted(settings, look)
         deployment = settings.deployment
         decided = plan(observation.view, wanted, deployment.reinstate, deployment.pinned)
         for release in _kept(decided):
             _check_secrets(settings, release)
-        switch_image = _switch_image(settings, observation)
-        standing = _standing(settings, observation)
+        switch_image = _switch_image(settings, look)
+        standing = look.stopped.result() if observation.source == "host" else ()
     except (SettingsError, OpsError) as error:
         _stop(str(error))
     if decided.action == "refuse":
@@ -72,7 +74,7 @@ class System:
     def __init__(self, run: Run) -> None:
         self.run = run
         settings = run.settings
-        self.gate = gate(run.plan, settings)
+        self.gate = gate(run.plan, run.observation.view.state, settings)
         self.site = Site(settings, run.names, provider(settings), self.gate)
         subnets = settings.networks
         self.networks = Networks(
@@ -138,7 +140,7 @@ class System:
         pulumi.export("release", target.identity if target else None)
         pulumi.export("slots", slots)
         pulumi.export("address", self.edge.address)
-        pulumi.export("bucket", run.settings.operations.backup_bucket)
+        pulumi.export("bucket", run.settings.backups.bucket)
         pulumi.export("serial", run.plan.serial)
         pulumi.export("lastDeploy", self.last)
         # Not a secret, but nothing that anyone wants to read after each run.
@@ -165,6 +167,26 @@ def _configuration() -> tuple[dict[str, str], frozenset[str]]:
     )
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What was seen of the host. The rest was asked beside the first question: its failures are
+    raised by whoever wants the answer, which nobody does where only the record speaks."""
+
+    observation: Observation
+    images: Mapping[str, Future[ImageIdentity]]
+    stopped: Future[tuple[Stopped, ...]]
+
+
+def _look(settings: Settings, names: Names) -> _Look:
+    """All at once: each question is a process of its own, over ssh a journey of its own."""
+    docker = Docker(settings.deployment.docker_host)
+    tags = [settings.edge.ops_image, *([image_tag(settings)] if _asks(settings) else [])]
+    with ThreadPoolExecutor() as pool:
+        images = {tag: pool.submit(image_identity, docker, tag) for tag in tags}
+        standing = pool.submit(stopped, docker, names)
+        return _Look(_observe(settings, names), images, standing)
+
+
 def _observe(settings: Settings, names: Names) -> Observation:
     """The host's own word; in a preview without access to it, the record of the last run."""
     try:
@@ -188,15 +210,20 @@ def _recorded(settings: Settings) -> HostState:
     return HostState.model_validate_json(record) if record else HostState()
 
 
-def _wanted(settings: Settings, observation: Observation) -> Release | None:
-    if not settings.deployment.version or settings.deployment.pinned:
+def _asks(settings: Settings) -> bool:
+    """Whether the configuration asks for a version, and not for a recorded release."""
+    return bool(settings.deployment.version) and not settings.deployment.pinned
+
+
+def _wanted(settings: Settings, look: _Look) -> Release | None:
+    if not _asks(settings):
         return None
     tag = image_tag(settings)
-    known = _recorded_image(observation.view.state, tag)
-    if observation.source != "host":
+    known = _recorded_image(look.observation.view.state, tag)
+    if look.observation.source != "host":
         return wanted_release(settings, known or ImageIdentity(tag, tag))
     try:
-        image = image_identity(Docker(settings.deployment.docker_host), tag)
+        image = look.images[tag].result()
     except HostUnreachable:
         raise
     except OpsError as error:
@@ -225,7 +252,7 @@ def _kept(decided: Plan) -> list[Release]:
 def _check_secrets(settings: Settings, release: Release) -> None:
     """A kept release goes on with the secrets that it was started with. A key that is gone is no
     harm while its containers are there; a datastore has one password for all releases."""
-    gone = ", ".join(missing_secrets(release, settings))
+    gone = ", ".join(missing_secrets(release, settings.secrets))
     if gone:
         pulumi.log.warn(
             f"{gone}: {release.identity} was started with it and is still kept. Its containers go "
@@ -241,29 +268,22 @@ def _check_secrets(settings: Settings, release: Release) -> None:
         )
 
 
-def _switch_image(settings: Settings, observation: Observation) -> str:
+def _switch_image(settings: Settings, look: _Look) -> str:
     """The agent's image by digest, so that a rebuilt one of the same tag is taken up."""
     tag = settings.edge.ops_image
-    if observation.source != "host":
+    if look.observation.source != "host":
         return tag
-    docker = Docker(settings.deployment.docker_host)
     try:
-        return image_identity(docker, tag).image
+        return look.images[tag].result().image
     except HostUnreachable:
         raise
     except OpsError as error:
+        docker = Docker(settings.deployment.docker_host)
         switch = docker.inspect(Names(settings.stack).switch)
         if switch is None or not switch.image:
             raise
         pulumi.log.warn(f"{_first_line(error)}\nThe switch keeps the image that it has.")
         return switch.image
-
-
-def _standing(settings: Settings, observation: Observation) -> tuple[Stopped, ...]:
-    """What was stopped behind our back; nothing, where only the record speaks."""
-    if observation.source != "host":
-        return ()
-    return stopped(Docker(settings.deployment.docker_host), Names(settings.stack))
 
 
 def _first_line(error: OpsError) -> str:

@@ -84,6 +84,8 @@ BACKENDS: dict[str, str] = {
     "2.0.4-wrong-name": "wrong-name",
     "2.0.5-slow-boot": "slow-boot",
     "2.0.6-hung-health": "hung-health",
+    "2.0.7-breaks-contract": "breaks-contract",
+    "2.1.0-breaks-previous": "breaks-previous",
 }
 OPS_VERSION = "0.1.0"
 

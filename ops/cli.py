@@ -139,6 +139,21 @@ def preview(
 
 
 @app.command()
+def rehearse(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="The release to try.")],
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="On a dump taken now, not on the newest backup.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run VERSION's migrations on a copy of the data, and the live release after them."""
+    from ops.verbs import rehearse as verb
+
+    raise typer.Exit(verb.rehearse(_place(ctx), version, fresh=fresh, as_json=json))
+
+
+@app.command()
 def rollback(
     ctx: typer.Context,
     version: Annotated[str, typer.Argument(help="Default: the other slot's release.")] = "",
@@ -160,11 +175,19 @@ def status(ctx: typer.Context, json: Json = False) -> None:
 
 
 @app.command()
-def verify(ctx: typer.Context) -> None:
+def verify(
+    ctx: typer.Context,
+    contract: Annotated[
+        bool,
+        typer.Option("--contract", help="Whether the live release keeps to the backend contract."),
+    ] = False,
+    json: Json = False,
+) -> None:
     """The manual's post-deployment check, on the live release."""
     from ops.verbs import verify as verb
 
-    raise typer.Exit(verb.verify(_place(ctx)))
+    ask = verb.verify_contract if contract else verb.verify
+    raise typer.Exit(ask(_place(ctx), as_json=json))
 
 
 @app.command()
@@ -202,6 +225,160 @@ def unlock(ctx: typer.Context) -> None:
     from ops.verbs import lock as verb
 
     verb.unlock(_place(ctx))
+
+
+@app.command()
+def checklist(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="The release that shall go out.")],
+    preview: Annotated[
+        bool,
+        typer.Option("--preview", help="As in a pull request: the night's items stop nothing."),
+    ] = False,
+    backups: Annotated[
+        Path | None, typer.Option(help="Folder of backup manifests, KIND/STAMP/manifest.json.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """The manual's checklist before a deploy, with evidence. Exit code 0: nothing stops it."""
+    from ops.verbs import checklist as verb
+
+    raise typer.Exit(
+        verb.checklist(
+            _place(ctx),
+            version,
+            phase="preview" if preview else "up",
+            backups=backups,
+            as_json=json,
+        )
+    )
+
+
+@app.command()
+def announce(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="The release that is recorded.")],
+    to: Annotated[str, typer.Option(help="team or users.")] = "team",
+    at: Annotated[str, typer.Option(help="When it begins; default: the next window.")] = "",
+    text: Annotated[str, typer.Option(help="In your words; default: what and when.")] = "",
+) -> None:
+    """Tell the chat that VERSION goes out, and record that it was told."""
+    from ops.verbs import announce as verb
+
+    verb.announce(_place(ctx), version, to, at=at, text=text)
+
+
+release_app = typer.Typer(cls=Verbs, help="Release records.", no_args_is_help=True)
+app.add_typer(release_app, name="release")
+
+
+@release_app.command("new")
+def release_new(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="Its image's tag.")],
+    change: Annotated[str, typer.Option(help="Its change request, CR-N.")] = "",
+) -> None:
+    """Begin releases/VERSION.yaml with what is known: digest, commit, a stub of the notes."""
+    from ops.verbs import release as verb
+
+    verb.new(_place(ctx), version, change)
+
+
+change_app = typer.Typer(cls=Verbs, help="Change requests (manual 5.2).", no_args_is_help=True)
+app.add_typer(change_app, name="change")
+By = Annotated[str, typer.Option("--by", help="Who; default: git's user.")]
+Name = Annotated[str, typer.Argument(help="CR-N.")]
+
+
+@change_app.command("new")
+def change_new(
+    ctx: typer.Context,
+    release: Annotated[str, typer.Option(help="The version that it deploys.")] = "",
+    standard: Annotated[bool, typer.Option("--standard", help="Approved by its kind.")] = False,
+    emergency: Annotated[bool, typer.Option("--emergency", help="At once; needs --why.")] = False,
+    kind: Annotated[str, typer.Option(help="Of manual 5.2's lists.")] = "",
+    description: Annotated[str, typer.Option(help="What is changed, and why.")] = "",
+    why: Annotated[str, typer.Option("--why", help="Why an emergency can't wait.")] = "",
+    priority: Annotated[str, typer.Option(help="high, medium or low.")] = "medium",
+    system: Annotated[list[str] | None, typer.Option(help="Affected; repeat it.")] = None,
+    users: Annotated[str, typer.Option(help="none, minimal or significant.")] = "minimal",
+    downtime: Annotated[int, typer.Option(min=0, help="Minutes.")] = 0,
+    risk: Annotated[str, typer.Option(help="low, medium or high.")] = "low",
+    step: Annotated[list[str] | None, typer.Option(help="Of the implementation.")] = None,
+    by: By = "",
+) -> None:
+    """Request a change: the next number, all of the template's fields."""
+    from ops.verbs import change as verb
+
+    asked = verb.Request(
+        release=release,
+        category=verb.category(standard, emergency),
+        kind=kind,
+        description=description,
+        reason=why,
+        priority=priority,
+        systems=tuple(system or ("backend",)),
+        users=users,
+        downtime=downtime,
+        risk=risk,
+        steps=tuple(step or ()),
+    )
+    verb.new(_place(ctx), asked, by)
+
+
+@change_app.command("approve")
+def change_approve(
+    ctx: typer.Context,
+    name: Name,
+    role: Annotated[
+        str,
+        typer.Option(help="team-lead, technical-lead, security-review or platform-ops-lead."),
+    ] = "team-lead",
+    verbal: Annotated[bool, typer.Option("--verbal", help="By word of mouth.")] = False,
+    by: By = "",
+) -> None:
+    """Sign a change. Nobody signs what they asked for."""
+    from ops.verbs import change as verb
+
+    verb.approve(_place(ctx), name, role, verbal=verbal, by=by)
+
+
+@change_app.command("schedule")
+def change_schedule(
+    ctx: typer.Context,
+    name: Name,
+    time: Annotated[str, typer.Argument(help="Such as 2025-01-10T22:00-08:00.")],
+    by: By = "",
+) -> None:
+    """Say when it shall be done."""
+    from ops.verbs import change as verb
+
+    verb.schedule(_place(ctx), name, time, by)
+
+
+@change_app.command("list")
+def change_list(ctx: typer.Context, json: Json = False) -> None:
+    """All changes, the newest first; what emergencies owe; what was rewritten."""
+    from ops.verbs import change as verb
+
+    verb.listed(_place(ctx), as_json=json)
+
+
+@change_app.command("close")
+def change_close(
+    ctx: typer.Context,
+    name: Name,
+    note: Annotated[str, typer.Option(help="How it ended.")] = "",
+    document: Annotated[
+        str,
+        typer.Option(help="An emergency's: what happened, why it could not wait, what follows."),
+    ] = "",
+    by: By = "",
+) -> None:
+    """End a change. An emergency ends with its documentation."""
+    from ops.verbs import change as verb
+
+    verb.close(_place(ctx), name, note, document, by)
 
 
 def main() -> None:

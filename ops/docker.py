@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -66,6 +65,9 @@ class Container:
     image: str = ""
     """What it was started from, as it was named then."""
     finished_at: str = ""
+    check: tuple[str, ...] = ()
+    """Its own health check, as `docker exec` runs it; empty where it has none."""
+    check_seconds: float = 30
 
     @property
     def running(self) -> bool:
@@ -77,6 +79,10 @@ class Container:
 
     def label(self, name: str) -> str:
         return (self.labels or {}).get(name, "")
+
+
+class NoAnswer(HostUnreachable):
+    """A call that was not over in time: the host is slow, or what it asked of it hangs."""
 
 
 class Docker:
@@ -101,7 +107,7 @@ class Docker:
             out, error = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
             words = f"no answer to `docker {_shown(arguments)}` in {timeout:.0f} s"
-            raise self._unreachable(words) from None
+            raise NoAnswer(str(self._unreachable(words))) from None
         finally:
             end(process)
             for stream in (process.stdin, process.stdout, process.stderr):
@@ -148,17 +154,18 @@ class Docker:
     ) -> subprocess.Popen[bytes]:
         """The CLI as a child that outlives no signal but ours."""
         environment = {**os.environ, **(variables or {}), "DOCKER_HOST": self.host}
-        program = shutil.which("docker")
-        if program is None:
-            raise OpsError("There is no `docker` command here. Next: `apt install docker-cli`")
-        return subprocess.Popen(
-            [program, *arguments],
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-            start_new_session=True,
-        )
+        try:
+            return subprocess.Popen(
+                ["docker", *arguments],
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            missing = "There is no `docker` command here. Next: `apt install docker-cli`"
+            raise OpsError(missing) from None
 
     def _examine(self, answer: Answer, check: bool, arguments: Sequence[str]) -> None:
         if _UNREACHABLE.search(answer.error or answer.out):
@@ -188,8 +195,12 @@ class Docker:
 
     def inspect(self, container: str) -> Container | None:
         """None when there is no such container."""
-        found = self._inspect("container", container)
+        found = self.details(container)
         return _container(found) if found else None
+
+    def details(self, container: str) -> dict[str, Any] | None:
+        """All that docker knows of it, the environment with its secrets included."""
+        return self._inspect("container", container)
 
     def _inspect(self, kind: str, name: str) -> dict[str, Any] | None:
         answer = self.call(kind, "inspect", name, check=False)
@@ -199,6 +210,26 @@ class Docker:
         if _MISSING.search(answer.error):
             return None
         raise OpsError(f"docker {kind} inspect {name} failed on {self.host}: {answer.words}")
+
+    def inspect_all(self, *containers: str) -> dict[str, Container]:
+        """Those that are there, by name, in one call: a process for each would take seconds."""
+        answer = self.call("container", "inspect", *containers, check=False)
+        strange = [line for line in answer.error.splitlines() if line and not _MISSING.search(line)]
+        if answer.code and strange:
+            raise OpsError(f"docker container inspect failed on {self.host}: {strange[0]}")
+        found = [_container(one) for one in json.loads(answer.out or "[]")]
+        return {one.name: one for one in found}
+
+    def is_well(self, found: Container) -> bool | None:
+        """The container's own health check, made now: Docker makes its first one only after a
+        whole interval. None when it was not over in time."""
+        if not found.check:
+            return False
+        try:
+            answer = self.exec(found.name, *found.check, timeout=found.check_seconds)
+        except NoAnswer:
+            return None
+        return answer.code == 0
 
     def logs(self, container: str, tail: int = LOG_LINES) -> str:
         """The last lines, both streams; empty when there are none, or no container."""
@@ -273,6 +304,7 @@ def elapsed(since: float) -> str:
 
 def _container(found: Mapping[str, Any]) -> Container:
     state = found["State"]
+    check = found["Config"].get("Healthcheck") or {}
     health = state.get("Health") or {}
     log = health.get("Log") or []
     return Container(
@@ -287,7 +319,17 @@ def _container(found: Mapping[str, Any]) -> Container:
         labels=found["Config"].get("Labels") or {},
         image=found["Config"].get("Image", ""),
         finished_at=state.get("FinishedAt", ""),
+        check=_command(check.get("Test") or ()),
+        check_seconds=(check.get("Timeout") or 0) / 1e9 or Container.check_seconds,
     )
+
+
+def _command(test: Sequence[str]) -> tuple[str, ...]:
+    """A health check as a command, from the form that Docker keeps it in."""
+    kind, *words = test or ("NONE",)
+    if kind == "CMD-SHELL":
+        return ("/bin/sh", "-c", *words)
+    return tuple(words) if kind == "CMD" else ()
 
 
 def _shown(arguments: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import IO, Any, Literal
 
 from ops.errors import OpsError
+from ops.stackfile import PROJECT
 
 Verb = Literal["preview", "up", "refresh"]
 Hear = Callable[[str], None]
@@ -104,6 +105,9 @@ class Engine:
 
     def recorded(self) -> Recorded:
         """Pending operations and containers, as the state has them; empty without a state."""
+        lying = read_file_state(self.backend, self.stack)
+        if lying is not None:
+            return lying
         answer = self._call("stack", "export", "--stack", self.stack)
         if answer.returncode:
             if "no stack named" in answer.stderr:
@@ -149,6 +153,31 @@ class Engine:
         found: list[dict[str, Any]] = json.loads(answer.stdout or "[]")
         return found
 
+    def secret(self, key: str) -> str:
+        """A value of the stack's configuration that only its key opens; empty where none is set."""
+        self.check()
+        answer = self._call("config", "get", key, "--stack", self.stack)
+        if answer.returncode and "not found" not in answer.stderr:
+            raise OpsError(f"`{key}` of {self.stack} can't be read: {_words(answer.stderr)}")
+        return answer.stdout.strip() if answer.returncode == 0 else ""
+
+    def configuration(self) -> tuple[dict[str, str], frozenset[str]]:
+        """The stack's values as the program gets them, secrets and defaults among them; and which
+        are secret. For this process's memory only."""
+        answer = self._call("config", "--show-secrets", "--json", "--stack", self.stack)
+        if answer.returncode:
+            raise NotReady(
+                f"The configuration of {self.stack} can't be read: {_words(answer.stderr)}\n"
+                f"Next: `pulumi config --stack {self.stack}`"
+            )
+        found = {
+            key.partition(":")[2]: entry
+            for key, entry in json.loads(answer.stdout).items()
+            if key.partition(":")[0] == PROJECT
+        }
+        values = {key: str(entry.get("value", "")) for key, entry in found.items()}
+        return values, frozenset(key for key, entry in found.items() if entry.get("secret"))
+
     def _common(self) -> list[str]:
         return ["--stack", self.stack, "--non-interactive", "--color", "never"]
 
@@ -186,7 +215,23 @@ class Engine:
 
 def read_state(text: str) -> Recorded:
     """What `pulumi stack export` prints, cut down."""
-    deployment = json.loads(text or "{}").get("deployment") or {}
+    return _recorded(json.loads(text or "{}").get("deployment") or {})
+
+
+def read_file_state(backend: str, stack: str) -> Recorded | None:
+    """The same, read off a file backend: half a second less than to ask the CLI. None where it
+    can't be, and the CLI says what is wrong."""
+    if not backend.startswith("file://"):
+        return None
+    path = Path(backend.removeprefix("file://").split("?", 1)[0]).expanduser()
+    file = path / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+    try:
+        return _recorded(json.loads(file.read_text())["checkpoint"].get("latest") or {})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _recorded(deployment: Mapping[str, Any]) -> Recorded:
     pending = [
         f"{_name(operation['resource']['urn'])} ({operation['type']})"
         for operation in deployment.get("pending_operations") or ()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ops.agent import Session
-from ops.docker import Docker
+from ops.docker import Container, Docker
 from ops.errors import OpsError, SwitchRefused
 from rollout.steps import Services
 
 ENDPOINT_SECONDS = 10
-# A container just started says "starting" until its first check: at most this long is waited.
+# A container just started says "starting" until Docker's first check: at most this long it is
+# asked here instead.
 STARTING_SECONDS = 15
 POLL_SECONDS = 0.5
 AT_ONCE = 4  # each call over ssh is a connection of its own, and sshd begins to drop at ten
@@ -34,26 +35,33 @@ class Check:
 
 
 Look = Callable[[], tuple[bool, str]]
+Seen = Callable[[], dict[str, Container]]
 
 
 def check(services: Services, session: Session) -> list[Check]:
     """Every check, in the manual's order. What can't be asked counts as failed."""
     docker = session.docker
+    pool = ThreadPoolExecutor(AT_ONCE)
+    seen: Future[dict[str, Container]] = pool.submit(docker.inspect_all, *_containers(services))
     looks: list[tuple[str, bool, Look]] = [
-        ("nginx", False, lambda: _service(docker, services.nginx)),
-        ("app", True, lambda: _service(docker, services.app)),
-        ("postgres", False, lambda: _service(docker, services.postgres)),
-        ("redis", False, lambda: _service(docker, services.redis)),
-        ("celery", True, lambda: _workers(docker, services.celery)),
+        ("nginx", False, lambda: _service(docker, services.nginx, seen.result)),
+        ("app", True, lambda: _service(docker, services.app, seen.result)),
+        ("postgres", False, lambda: _service(docker, services.postgres, seen.result)),
+        ("redis", False, lambda: _service(docker, services.redis, seen.result)),
+        ("celery", True, lambda: _workers(services.celery, seen.result)),
         ("endpoints", True, lambda: _endpoints(session)),
         ("database", False, lambda: _database(docker, services)),
         ("broker", False, lambda: _broker(docker, services)),
     ]
-    pool = ThreadPoolExecutor(AT_ONCE)
     try:
         return list(pool.map(lambda entry: _look(*entry), looks))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # a signal need not wait for answers
+
+
+def _containers(services: Services) -> tuple[str, ...]:
+    single = (services.nginx, services.app, services.postgres, services.redis)
+    return (*single, *services.celery)
 
 
 def _look(name: str, of_release: bool, look: Look) -> Check:
@@ -65,26 +73,32 @@ def _look(name: str, of_release: bool, look: Look) -> Check:
     return Check(name, ok, detail, round(time.monotonic() - begun, 3), of_release)
 
 
-def _service(docker: Docker, container: str, starting_is_fine: bool = False) -> tuple[bool, str]:
+def _service(docker: Docker, container: str, seen: Seen) -> tuple[bool, str]:
+    found = seen().get(container)
     deadline = time.monotonic() + STARTING_SECONDS
-    while True:
-        found = docker.inspect(container)
-        if found is None:
-            return False, f"has no container {container}"
-        starting = found.running and found.health == "starting"
-        if not starting or starting_is_fine or time.monotonic() > deadline:
-            break
+    while found and found.running and found.health == "starting":
+        if docker.is_well(found):
+            return True, "is healthy"
+        if time.monotonic() > deadline:
+            return False, f"is starting ({container})"
         time.sleep(POLL_SECONDS)
+        found = docker.inspect(container)
+    return _judged(container, found)
+
+
+def _judged(container: str, found: Container | None) -> tuple[bool, str]:
+    if found is None:
+        return False, f"has no container {container}"
     if not found.running:
         return False, f"is {found.status} ({container})"
-    if found.health == "unhealthy" or (starting and not starting_is_fine):
+    if found.health == "unhealthy":
         return False, f"is {found.health} ({container})"
     return True, f"is {found.health or 'running'}"
 
 
-def _workers(docker: Docker, containers: tuple[str, ...]) -> tuple[bool, str]:
+def _workers(containers: tuple[str, ...], seen: Seen) -> tuple[bool, str]:
     """Their own health check comes once a minute; that they consume the switch has seen."""
-    looks = [_service(docker, container, starting_is_fine=True) for container in containers]
+    looks = [_judged(container, seen().get(container)) for container in containers]
     wrong = [detail for ok, detail in looks if not ok]
     return not wrong, "; ".join(wrong) or f"is running ({len(containers)} workers)"
 
@@ -112,5 +126,6 @@ def _database(docker: Docker, services: Services) -> tuple[bool, str]:
 
 def _broker(docker: Docker, services: Services) -> tuple[bool, str]:
     answer = docker.exec(services.redis, "redis-cli", "PING", timeout=10)
-    ok = answer.out.strip() == "PONG"
+    # Without a password it tells nobody more than that it is there.
+    ok = "PONG" in answer.out or "NOAUTH" in answer.out
     return ok, "answers PING" if ok else f"does not answer PING: {answer.words}"

@@ -8,12 +8,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pulumi_policy import EnforcementLevel, PolicyPack
 
 from ops.parent import end_with_parent
-from policies import containers, steps
+from policies import configuration, containers, plan, steps
 
 # A killed engine or language host would leave it behind: it serves until somebody tells it to end.
 end_with_parent()
 PolicyPack(
     name="ytempire",
     enforcement_level=EnforcementLevel.MANDATORY,
-    policies=[*containers.POLICIES, *steps.POLICIES],
+    policies=[
+        *configuration.POLICIES,
+        *containers.POLICIES,
+        *plan.POLICIES,
+        *steps.POLICIES,
+    ],
 )

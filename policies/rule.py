@@ -1,32 +1,103 @@
-"""How a rule is written: a plain function that yields what is wrong with one resource's inputs."""
+"""How a rule is written: a plain function that yields what is wrong with one resource.
+
+A rule says how grave a violation is, how it is mended, and where it comes from: the benchmark's
+check or the manual's section. What may be set per site is a `Limit`, in the pack's own
+configuration (`pulumi up --policy-pack-config FILE`); levels can be set there as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pulumi_policy import (
     EnforcementLevel,
+    PolicyComplianceFramework,
+    PolicyConfigSchema,
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
+    Severity,
 )
 
 Inputs = Mapping[str, Any]
-Check = Callable[[Inputs], Iterator[str]]
 
 
-def rule(resource_type: str, name: str, description: str, check: Check) -> ResourceValidationPolicy:
+@dataclass(frozen=True)
+class Subject:
+    """What a rule looks at. `limits` are the rule's own, configured or by default."""
+
+    name: str
+    inputs: Inputs
+    protected: bool = False
+    limits: Mapping[str, float] | None = None
+
+    def get(self, key: str, otherwise: Any = None) -> Any:
+        return self.inputs.get(key, otherwise)
+
+    def limit(self, name: str) -> float:
+        return (self.limits or {})[name]
+
+
+Check = Callable[[Subject], Iterator[str]]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A number that a site may set otherwise, from `least` to `most`."""
+
+    default: float
+    description: str
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        bounds = {"minimum": self.least, "maximum": self.most}
+        return {
+            "type": "number",
+            "default": self.default,
+            "description": self.description,
+            **{key: value for key, value in bounds.items() if value is not None},
+        }
+
+
+def rule(
+    kind: str,
+    name: str,
+    description: str,
+    check: Check,
+    *,
+    severity: Severity,
+    remedy: str,
+    source: str,
+    limits: Mapping[str, Limit] | None = None,
+) -> ResourceValidationPolicy:
     """A mandatory rule about one type of resource; `check` yields sentences about its subject."""
+    known = limits or {}
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        if args.resource_type == resource_type:
-            for wrong in check(args.props):
-                report(f"{args.name} {wrong}", None)
+        if args.resource_type != kind:
+            return
+        given = args.get_config() if known else {}
+        values = {key: float(given.get(key, limit.default)) for key, limit in known.items()}
+        subject = Subject(args.name, args.props, args.opts.protect, values)
+        for wrong in check(subject):
+            report(f"{args.name} {wrong}", None)
 
+    framework, _, reference = source.partition(": ")
     return ResourceValidationPolicy(
         name=name,
         description=description,
         validate=validate,
         enforcement_level=EnforcementLevel.MANDATORY,
+        severity=severity,
+        remediation_steps=remedy,
+        framework=PolicyComplianceFramework(name=framework, reference=reference),
+        config_schema=_schema(known) if known else None,
     )
+
+
+def _schema(limits: Mapping[str, Limit]) -> PolicyConfigSchema:
+    return PolicyConfigSchema({name: limit.schema for name, limit in limits.items()})

@@ -5,14 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pulumi_policy import (
-    EnforcementLevel,
-    ReportViolation,
-    ResourceValidationArgs,
-    ResourceValidationPolicy,
-)
+from pulumi_policy import Severity
 
-from policies.rule import Inputs, rule
+from policies.rule import Subject, rule
 from rollout.names import COLOURS
 
 COMMAND = "command:local:Command"
@@ -20,7 +15,7 @@ COMMAND = "command:local:Command"
 _KEY = re.compile(r"[\w.-]+\+[0-9a-f]+#[0-9]+")
 
 
-def is_not_undone(step: Inputs) -> Iterator[str]:
+def is_not_undone(step: Subject) -> Iterator[str]:
     if step.get("delete"):
         yield (
             "must not have a delete: it runs when a later run forgets the step, long after its "
@@ -28,16 +23,15 @@ def is_not_undone(step: Inputs) -> Iterator[str]:
         )
 
 
-def slot_step_is_keyed(args: ResourceValidationArgs, report: ReportViolation) -> None:
-    """The name says that it is a slot's: this rule looks at more than inputs."""
-    if args.resource_type != COMMAND or args.name.split("-")[0] not in COLOURS:
+def slot_step_is_keyed(step: Subject) -> Iterator[str]:
+    """The name says that it is a slot's."""
+    if step.name.split("-")[0] not in COLOURS:
         return
-    triggers = [str(trigger) for trigger in args.props.get("triggers") or ()]
+    triggers = [str(trigger) for trigger in step.get("triggers") or ()]
     if len(triggers) != 1 or not _KEY.fullmatch(triggers[0]):
-        report(
-            f"{args.name} must be keyed by its slot's release, not {', '.join(triggers) or 'none'}:"
-            " give step() the slot's key, VERSION+FINGERPRINT#CLAIM",
-            None,
+        yield (
+            f"must be keyed by its slot's release, not {', '.join(triggers) or 'none'}: "
+            "give step() the slot's key, VERSION+FINGERPRINT#CLAIM"
         )
 
 
@@ -47,11 +41,17 @@ POLICIES = [
         "step-is-not-undone",
         "A step has no delete: what it did stays done when a later run forgets it.",
         is_not_undone,
+        severity=Severity.HIGH,
+        remedy="Remove delete.",
+        source="operations manual: 7.1",
     ),
-    ResourceValidationPolicy(
-        name="slot-step-is-keyed",
-        description="A slot's step runs once for each release that enters the slot, and only then.",
-        validate=slot_step_is_keyed,
-        enforcement_level=EnforcementLevel.MANDATORY,
+    rule(
+        COMMAND,
+        "slot-step-is-keyed",
+        "A slot's step runs once for each release that enters the slot, and only then.",
+        slot_step_is_keyed,
+        severity=Severity.HIGH,
+        remedy="Give step() the slot's key.",
+        source="operations manual: 7.1",
     ),
 ]

@@ -14,10 +14,15 @@ def name(at: datetime, identity: str) -> str:
     return f"{at.astimezone(UTC):{STAMP}}-{identity}.dump"
 
 
-def is_fresh(note: str, now: datetime) -> bool:
-    """By the note of its marker, which begins with its name. Without a time in it, it is not."""
+def taken(note: str) -> datetime | None:
+    """When, by a dump's name or the note of its marker, which begins with it."""
     try:
-        taken = datetime.strptime(note.partition("-")[0], STAMP).replace(tzinfo=UTC)
+        return datetime.strptime(note.partition("-")[0], STAMP).replace(tzinfo=UTC)
     except ValueError:
-        return False
-    return abs(now - taken) < FRESH
+        return None
+
+
+def is_fresh(note: str, now: datetime) -> bool:
+    """Without a time in it, it is not."""
+    at = taken(note)
+    return at is not None and abs(now - at) < FRESH

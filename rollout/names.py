@@ -15,6 +15,12 @@ PART_LABEL = "ytempire.part"
 COLOUR_LABEL = "ytempire.colour"
 RELEASE_LABEL = "ytempire.release"
 
+# The variable that a step's parameters travel in, as JSON.
+PARAMETERS = "STEP"
+
+# The type of the resource that carries what policies judge of the configuration.
+CONFIGURATION = "ytempire:rollout:Configuration"
+
 # Places on the app network, counted from its first address. Docker hands out addresses from the
 # lower half's start, so ours begin where a small installation's dynamic ones have ended.
 _PLACES: dict[str, int] = {"edge": 64, "switch": 65, "blue": 66, "green": 67}

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from rollout.state import Event, Record
 
@@ -85,12 +85,15 @@ class ReleaseRecord(Record):
     version: Version
     digest: Digest | None = None
     commit: Commit | None = None
+    """The product's commit that the image was built from."""
     notes: str = ""
-    """What users get, in their words."""
-    documentation: Evidence = Evidence()
+    """Path of the release notes: what users get, in their words."""
+    documentation: tuple[Text, ...] = ()
+    """Paths of what was written or changed for this version; each names it."""
     tests: str = ""
-    """Path of the JUnit report; the pass rate is computed from it."""
+    """Path of the JUnit report, whose property `commit` says what was tested."""
     reviewed_by: tuple[Text, ...] = ()
+    """Names or addresses as git knows them; who wrote a commit can't approve it."""
     rollback: RollbackPlan | None = None
     change: ChangeId | None = None
     critical_bugs: CriticalBugs = CriticalBugs()
@@ -110,20 +113,51 @@ class Schema(Record):
     checksum: Sha256
 
 
+class Statement(Record):
+    """One that a migration ran, without the values that it carried. `lock`: the strongest that it
+    took on a table that was there before, `relation`."""
+
+    sql: Text
+    seconds: Seconds
+    lock: str = ""
+    relation: str = ""
+
+
+class TableLock(Record):
+    """The longest time that a migration held a lock of this mode on a table."""
+
+    relation: Text
+    mode: Text
+    seconds: Seconds
+    blocks: Literal["", "writers", "readers and writers"] = ""
+    """Whom it keeps out of the table."""
+
+
 class Rehearsal(Record):
     """`rehearsals/VERSION.json`: the release's migrations, run on a restored copy of the data,
     and the previous release run on what they left."""
 
     version: Version
     digest: Digest
+    release: str = ""
+    """VERSION+FINGERPRINT of what was rehearsed; with other settings it is another release."""
+    previous: str = ""
+    """VERSION+FINGERPRINT that was live, and can be rolled back to; empty when none was."""
     backup: Text
-    """The manifest that the copy was restored from."""
+    """The dump or manifest that the copy was restored from."""
     started: Time
     before: Schema
     after: Schema | None = None
+    applied: tuple[Text, ...] = ()
+    """The migrations that ran, in their order."""
     seconds: dict[Literal["restore", "migrate", "verify", "total"], Seconds]
     longest_lock_seconds: Seconds | None = None
+    """How long a table was closed to writers at most; unknown where the migrations failed."""
+    locks: tuple[TableLock, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    release_works: Evidence = Evidence()
     previous_release_works: Evidence = Evidence()
+    """On what the migrations left, also where they failed half-way."""
     verdict: Status = Status.UNKNOWN
     detail: str = ""
 
@@ -201,8 +235,11 @@ class Announcement(Record):
     begins: Time
     ends: Time
     sent: Time | None = None
+    message_id: str = ""
+    """The chat's own name of the message; where it gives none, `id`, which the message carries."""
     text: Text
     change: ChangeId | None = None
+    release: Version | None = None
     delivered: Evidence = Evidence()
 
 
@@ -233,11 +270,13 @@ class Rota(Record):
         return tuple(s for s in self.shifts if s.begins <= at < s.ends)
 
     def confirmed(self, at: datetime) -> Status:
-        """Whether the primary of that time has acknowledged; unknown when nobody is entered."""
+        """Whether the primary of that time has acknowledged in person; unknown when nobody is
+        entered."""
         primary = [s for s in self.on_call(at) if s.role == "primary"]
         if not primary:
             return Status.UNKNOWN
-        return Status.PASS if any(s.acknowledged for s in primary) else Status.FAIL
+        own = (s.acknowledged is not None and s.acknowledged.by == s.person for s in primary)
+        return Status.PASS if any(own) else Status.FAIL
 
 
 # Changes (manual 5.2's template)
@@ -271,13 +310,83 @@ class Approval(Record):
     verbal: bool = False
 
 
+Category = Literal["standard", "normal", "emergency"]
+
+# Manual 5.2's examples, which are its lists: a standard change is approved because of its kind.
+KINDS: dict[Category, tuple[str, ...]] = {
+    "standard": (
+        "security-patch",
+        "log-rotation",
+        "certificate-renewal",
+        "backup-verification",
+    ),
+    "normal": (
+        "feature-deployment",
+        "configuration-update",
+        "schema-change",
+        "service-upgrade",
+    ),
+    "emergency": (
+        "zero-day-patch",
+        "critical-bug-fix",
+        "service-restoration",
+        "data-corruption-fix",
+    ),
+}
+
+
+class ChangeState(StrEnum):
+    """Where a change is in its life. Nothing is taken back: a later entry says so."""
+
+    NEW = "new"
+    APPROVED = "approved"
+    SCHEDULED = "scheduled"
+    DONE = "done"
+    CLOSED = "closed"
+
+
+class Entry(Record):
+    """One step of a change's life. Entries are appended, and never edited."""
+
+    at: Time
+    by: Text
+    state: ChangeState
+    note: str = ""
+    waived: tuple[Text, ...] = ()
+    """Items of the checklist that an emergency's deploy passed by."""
+
+
+class Documentation(Record):
+    """What an emergency owes afterwards (manual 5.2, "documented later")."""
+
+    by: Text
+    at: Time
+    text: Text
+    """What happened, why the usual way would not do, and what follows."""
+
+
 class Change(Record):
-    """`changes/CR-N.yaml`: a change request."""
+    """`changes/CR-N.yaml`: a change request, with all fields of manual 5.2's template."""
 
     id: ChangeId
     requestor: Text
     date: date
-    category: Literal["standard", "normal", "emergency"]
+    category: Category
+    kind: Literal[
+        "security-patch",
+        "log-rotation",
+        "certificate-renewal",
+        "backup-verification",
+        "feature-deployment",
+        "configuration-update",
+        "schema-change",
+        "service-upgrade",
+        "zero-day-patch",
+        "critical-bug-fix",
+        "service-restoration",
+        "data-corruption-fix",
+    ]
+    """What manual 5.2 lists under the category."""
     priority: Literal["high", "medium", "low"]
     description: Text
     """What is changed, and why."""
@@ -288,6 +397,32 @@ class Change(Record):
     approvals: tuple[Approval, ...] = ()
     release: Version | None = None
     scheduled: Time | None = None
+    reason: str = ""
+    """Why an emergency can't wait."""
+    documented: Documentation | None = None
+    history: tuple[Entry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Change:
+        if self.kind not in KINDS[self.category]:
+            raise ValueError(
+                f"kind: expected one of {', '.join(KINDS[self.category])}, because category is "
+                f"{self.category}, got {self.kind!r}"
+            )
+        if self.category == "emergency" and not self.reason:
+            raise ValueError("reason: expected why an emergency can't wait, got none")
+        if self.history[0].state is not ChangeState.NEW:
+            raise ValueError(
+                f"history[0].state: expected 'new', got {str(self.history[0].state)!r}"
+            )
+        for index, entry in enumerate(self.history[:-1]):
+            if entry.state is ChangeState.CLOSED:
+                raise ValueError(f"history[{index + 1}]: expected nothing after 'closed'")
+        return self
+
+    @property
+    def state(self) -> ChangeState:
+        return self.history[-1].state
 
 
 # Where each is kept, and its schema

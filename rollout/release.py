@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rollout.fingerprint import fingerprint, secret_hashes
+from rollout.fingerprint import fingerprint, referenced, resolve, secret_hashes
 from rollout.settings import BROKER_DATABASE, CACHE_DATABASE, REDIS_USER, Settings
 from rollout.state import Limits, Release
 
@@ -59,6 +60,23 @@ def wanted_release(settings: Settings, image: ImageIdentity) -> Release:
         "secrets": secret_hashes(settings.datastore_passwords, key),
     }
     return release.model_copy(update=marks)
+
+
+def container_environment(release: Release, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a release's containers, references to secrets filled in; those that are
+    configured no longer are empty here, and as they were in the containers that run."""
+    known = {**secrets, **dict.fromkeys(missing_secrets(release, secrets), "")}
+    values = {key: resolve(value, known) for key, value in release.environment.items()}
+    return {
+        **values,
+        "RELEASE_VERSION": release.version,
+        "RELEASE_FINGERPRINT": release.fingerprint,
+    }
+
+
+def missing_secrets(release: Release, secrets: Mapping[str, str]) -> list[str]:
+    """The references of its record that today's configuration has no value for."""
+    return sorted(referenced(release.environment) - set(secrets))
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -13,7 +13,6 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import time
 from itertools import combinations
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,9 +20,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from rollout import mistakes
 from rollout.fingerprint import referenced
 from rollout.names import MAX_STACK_LENGTH
 from rollout.state import Health, Limits
+from rollout.window import Window
 
 CACHE_DATABASE = 1
 BROKER_DATABASE = 0
@@ -86,11 +87,7 @@ def _path(value: str) -> str:
 
 
 def _window(value: str) -> str:
-    try:
-        begin, end = value.split("-")
-        time.fromisoformat(begin), time.fromisoformat(end)
-    except ValueError as error:
-        raise ValueError("a window such as 22:00-02:00") from error
+    Window.parse(value)
     return value
 
 
@@ -136,6 +133,53 @@ def _filled(value: str) -> str:
     return value
 
 
+def _bucket(value: str) -> str:
+    """S3's rule, without dots: TLS to a bucket's own host name fails with them."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", value):
+        raise ValueError("a bucket's name: 3 to 63 of a-z, 0-9 and -")
+    return value
+
+
+def _backup_bucket(value: str) -> str:
+    if len(_bucket(value)) > 55:
+        raise ValueError("at most 55 characters, because its users are named BUCKET-IDENTITY")
+    return value
+
+
+def _log_bucket(value: str) -> str:
+    return value and _bucket(value)
+
+
+def _endpoint(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s/]+", value):
+        raise ValueError("an address such as http://127.0.0.1:5000, or nothing for AWS itself")
+    return value
+
+
+def _kms_key(value: str) -> str:
+    """By ARN: the bucket policy compares it with what each upload names."""
+    if value and not re.fullmatch(r"arn:aws:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", value):
+        raise ValueError("a key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or nothing for S3's own")
+    return value
+
+
+def _url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise ValueError("an address such as https://example.com/path")
+    return value
+
+
+def _host_path(value: str) -> str:
+    if not re.fullmatch(r"/[^\s,:]*", value):
+        raise ValueError("a path on the host, such as /mnt/backup")
+    return value
+
+
+def _path_or_none(value: str) -> str:
+    return _path(value) if value else value
+
+
+Url = Annotated[str, AfterValidator(_url)]
 Image = Annotated[str, AfterValidator(_pinned)]
 Subnet = Annotated[str, AfterValidator(_network)]
 Path = Annotated[str, AfterValidator(_path)]
@@ -146,6 +190,7 @@ Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Cores = Annotated[float, Field(gt=0)]
 Megabytes = Annotated[int, Field(ge=16)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 User = Annotated[str, Field(pattern=r"^\d+:\d+$")]
 
 
@@ -163,8 +208,11 @@ class Backend(Group):
     endpoints: tuple[Path, ...] = Field(alias="backendEndpoints", min_length=1)
     health_path: Path = Field(alias="backendHealthPath")
     status_path: Path = Field(alias="backendStatusPath")
+    slow_path: Annotated[str, AfterValidator(_path_or_none)] = Field(alias="backendSlowPath")
     app_command: tuple[str, ...] = Field(alias="backendAppCommand")
     migrate_command: tuple[str, ...] = Field(alias="backendMigrateCommand", min_length=1)
+    migrations_table: str = Field(alias="backendMigrationsTable", pattern=r"^([A-Za-z_]\w*)?$")
+    rehearsal_command: tuple[str, ...] = Field(alias="backendRehearsalCommand")
     worker_command: tuple[str, ...] = Field(alias="backendWorkerCommand", min_length=1)
     beat_command: tuple[str, ...] = Field(alias="backendBeatCommand")
     queues: tuple[Filled, ...] = Field(alias="backendQueues", min_length=1)
@@ -258,14 +306,14 @@ class Networks(Group):
 class Watching(Group):
     """Limits of the switch's watch (manual 7.2)."""
 
-    seconds: Count = Field(alias="watchSeconds")
-    error_percent: Annotated[float, Field(ge=0, le=100)] = Field(alias="watchErrorPercent")
+    seconds: Natural = Field(alias="watchSeconds")
+    error_percent: Percent = Field(alias="watchErrorPercent")
     p95_ms: Count = Field(alias="watchP95Ms")
     min_requests: Count = Field(alias="watchMinRequests")
 
 
 class Operations(Group):
-    """When deploys go, who hears of what, and where backups are kept."""
+    """When deploys go, and who hears of what."""
 
     notify_webhook: str = Field(alias="notifyWebhook", repr=False)
     window: Annotated[str, AfterValidator(_window)] = Field(alias="deployWindow")
@@ -274,8 +322,41 @@ class Operations(Group):
     slack_channel: str = Field(alias="alertSlackChannel")
     email: str = Field(alias="alertEmail")
     pagerduty_key: str = Field(alias="alertPagerDutyKey", repr=False)
-    backup_region: Filled = Field(alias="backupRegion")
-    backup_bucket: Filled = Field(alias="backupBucket")
+
+
+class Backups(Group):
+    """Where backups are kept away from the host (manuals 7.3 and 5.3)."""
+
+    region: Filled = Field(alias="backupRegion")
+    bucket: Annotated[str, AfterValidator(_backup_bucket)] = Field(alias="backupBucket")
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(alias="backupEndpoint")
+    kms_key: Annotated[str, AfterValidator(_kms_key)] = Field(alias="backupKmsKey")
+    object_lock: bool = Field(alias="backupObjectLock")
+    log_bucket: Annotated[str, AfterValidator(_log_bucket)] = Field(alias="backupLogBucket")
+    prune_percent: Percent = Field(alias="backupPrunePercent")
+
+
+class Checklist(Group):
+    """Limits of the pre-deployment checklist (manual 7.1), and where its evidence is looked for.
+
+    Production may be stricter than the manual and never laxer: `AT_LEAST`, `AT_MOST`.
+    """
+
+    test_percent: Percent = Field(alias="checklistTestPercent")
+    cpu_percent: Percent = Field(alias="checklistCpuPercent")
+    memory_percent: Percent = Field(alias="checklistMemoryPercent")
+    disk_free_percent: Percent = Field(alias="checklistDiskFreePercent")
+    sample_seconds: Annotated[float, Field(gt=0, le=60)] = Field(alias="checklistSampleSeconds")
+    backup_hours: Annotated[float, Field(gt=0)] = Field(alias="checklistBackupHours")
+    clock_seconds: Annotated[float, Field(ge=2)] = Field(alias="checklistClockSeconds")
+    lead_hours: Annotated[float, Field(ge=0)] = Field(alias="changeLeadHours")
+    mounts: tuple[Annotated[str, AfterValidator(_host_path)], ...] = Field(alias="checklistMounts")
+    endpoints: dict[str, Url] = Field(alias="checklistEndpoints")
+    source: str = Field(alias="releaseSource")
+    forge_url: Url = Field(alias="forgeUrl")
+    forge_repository: str = Field(alias="forgeRepository")
+    forge_label: Filled = Field(alias="forgeCriticalLabel")
+    forge_token: str = Field(alias="forgeToken", repr=False)
 
 
 class Deployment(Group):
@@ -312,6 +393,8 @@ class Settings(BaseModel):
     networks: Networks
     watch: Watching
     operations: Operations
+    backups: Backups
+    checklist: Checklist
 
     @property
     def datastore_passwords(self) -> dict[str, str]:
@@ -345,7 +428,24 @@ _GROUPS: dict[str, type[Group]] = {
     "networks": Networks,
     "watch": Watching,
     "operations": Operations,
+    "backups": Backups,
+    "checklist": Checklist,
 }
+PRODUCTION = "production"
+
+# What production may tighten and never loosen: the key, the manual's limit and its section.
+AT_LEAST = {
+    "checklistTestPercent": (95, "7.1, Code Readiness"),
+    "checklistDiskFreePercent": (20, "7.1, Infrastructure Check"),
+    "changeLeadHours": (24, "5.2, Change Categories"),
+}
+AT_MOST = {
+    "checklistCpuPercent": (70, "7.1, Infrastructure Check"),
+    "checklistMemoryPercent": (80, "7.1, Infrastructure Check"),
+    "checklistBackupHours": (4, "7.3, Backup Schedule"),
+    "deployMaxPerDay": (1, "7.1, Deployment Approach"),
+}
+MANUAL_WINDOW = Window.parse("22:00-02:00", "America/Los_Angeles")
 
 
 def keys() -> set[str]:
@@ -376,20 +476,36 @@ def load(stack: str, raw: Mapping[str, str], secret: frozenset[str] = frozenset(
     Raises SettingsError with every mistake.
     """
     values = {key: _decoded(key, text) for key, text in raw.items()}
-    mistakes = [_unknown(key) for key in sorted(set(raw) - keys())]
+    wrong = [_unknown(key) for key in sorted(set(raw) - keys())]
     hidden = secret | secret_keys()
     groups: dict[str, Group] = {}
     for name, model in _GROUPS.items():
         try:
             groups[name] = model.model_validate(values)
         except ValidationError as error:
-            mistakes += [_mistake(e, hidden) for e in error.errors()]
-    if not mistakes:
+            wrong += [_mistake(e, hidden) for e in error.errors()]
+    if not wrong:
         settings = Settings(stack=stack, **groups)  # type: ignore[arg-type]
-        mistakes = list(_contradictions(settings))
-        if not mistakes:
+        wrong = list(_contradictions(settings))
+        if not wrong:
             return settings
-    raise SettingsError(stack, mistakes)
+    raise SettingsError(stack, wrong)
+
+
+def load_checklist(stack: str, raw: Mapping[str, str]) -> tuple[Checklist, Operations]:
+    """The two groups that judge a deploy, without the secrets that `load` asks for: what a person
+    may read who can't open them. Raises SettingsError with every mistake."""
+    values = {key: _decoded(key, text) for key, text in raw.items()}
+    wrong: list[str] = []
+    groups: list[Any] = []
+    for model in (Checklist, Operations):
+        try:
+            groups.append(model.model_validate(values))
+        except ValidationError as error:
+            wrong += [_mistake(e, secret_keys()) for e in error.errors()]
+    if wrong:
+        raise SettingsError(stack, wrong)
+    return groups[0], groups[1]
 
 
 _JSON_KEYS = {
@@ -415,31 +531,12 @@ def _unknown(key: str) -> str:
     return f"{key}: expected a known key; {hint}"
 
 
-_EXPECTED = {
-    "missing": "a value",
-    "int_parsing": "a whole number",
-    "float_parsing": "a number",
-    "bool_parsing": "true or false",
-    "tuple_type": "a list",
-    "dict_type": "an object",
-    "string_type": "text",
-    "string_pattern_mismatch": "numbers as uid:gid",
-    "too_short": "at least one",
-}
-
-
 def _mistake(error: ErrorDetails, secret: frozenset[str]) -> str:
     key = str(error["loc"][0])
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"][1:])
     if error["type"] == "missing":
         return f"{key}: expected a value, got none; `pulumi config set {key} …`"
-    expected = _EXPECTED.get(error["type"]) or (
-        error["msg"].removeprefix("Value error, ").replace("Input should be ", "").lower()
-        if error["type"] != "value_error"
-        else str(error["ctx"]["error"])
-    )
     got = "(secret)" if key in secret else repr(error["input"])
-    return f"{key}{path}: expected {expected}, got {got}"
+    return f"{mistakes.path(error)}: expected {mistakes.expected(error)}, got {got}"
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
@@ -477,8 +574,35 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     for (a, left), (b, right) in combinations(subnets.items(), 2):
         if ipaddress.ip_network(left).overlaps(ipaddress.ip_network(right)):
             yield f"{b}: expected a network apart from {a} ({left}), got {right}"
+    if settings.deployment.environment == PRODUCTION:
+        yield from _laxer(settings)
     if settings.backend.status_path not in settings.backend.endpoints:
         yield (
             "backendStatusPath: expected one of backendEndpoints, "
             f"got {settings.backend.status_path!r}"
+        )
+
+
+def _laxer(settings: Settings) -> Iterator[str]:
+    """Where production would allow what the manual doesn't."""
+    values = {
+        info.alias: getattr(group, name)
+        for group in (settings.checklist, settings.operations)
+        for name, info in type(group).model_fields.items()
+    }
+    for key, (limit, section) in AT_LEAST.items():
+        if values[key] < limit:
+            yield f"{key}: expected at least {limit} in production (manual {section}), got " + (
+                f"{values[key]:g}"
+            )
+    for key, (limit, section) in AT_MOST.items():
+        if values[key] > limit:
+            yield f"{key}: expected at most {limit} in production (manual {section}), got " + (
+                f"{values[key]:g}"
+            )
+    window = Window.parse(settings.operations.window, settings.operations.timezone)
+    if not window.within(MANUAL_WINDOW):
+        yield (
+            f"deployWindow: expected hours within {MANUAL_WINDOW} in production (manual 7.1, "
+            f"Deployment Approach), got {window}"
         )

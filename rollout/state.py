@@ -20,7 +20,8 @@ WORKERS_FILE = "workers.json"
 class Record(BaseModel):
     """Frozen, and refusing keys that it does not know: a typing error is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Each is compiled when it is first used: a step uses two or three of the thirty.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Limits(Record):

@@ -9,24 +9,41 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from rollout.names import Colour, Names
 from rollout.state import Pointer, Record, Release, Wanted
 
-# The variables of every step: its parameters, the stack's name, and two secrets, the webhook and
-# (of steps that show containers' logs) a JSON list of what may not be shown.
-PARAMETERS = "STEP"
+# The variables of every step, besides its parameters: the stack's name, and two secrets, the
+# webhook and (of steps that show logs) a JSON list of what may not be shown.
 STACK = "STACK"
 WEBHOOK = "WEBHOOK"
 REDACT = "REDACT"
 
 
+class GateSlot(Record):
+    """A slot as the plan declares it; `frozen`: as it was started."""
+
+    colour: Colour
+    identity: str
+    claim: int
+    frozen: bool
+
+
 class Gate(Record):
-    """Everything that changes production depends on it; the checklist fills it."""
+    """Everything that changes production depends on it; the checklist fills it. `draining` and the
+    keys of `withdrawn` are identities, its values the switches that withdrew them."""
 
     action: str
     reason: str
     target: Pointer | None
     serial: int
+    source: Pointer | None = None
+    kind: Literal["deploy", "rollback"] = "deploy"
+    slots: tuple[GateSlot, ...] = ()
+    draining: tuple[str, ...] = ()
+    withdrawn: dict[str, int] = Field(default_factory=dict)
+    reinstate: str = ""
 
 
 class Claim(Record):
@@ -67,7 +84,8 @@ class Image(Record):
 
 class Migrate(Record):
     """The migrations, in a one-shot container of the new image. Secrets: the app's variables,
-    under their own names; `variables` lists which to pass on."""
+    under their own names; `variables` lists which to pass on. What was applied is read off
+    `migrations_table` of the database in the container `postgres` (empty: of no interest)."""
 
     switch: str
     container: str
@@ -81,6 +99,10 @@ class Migrate(Record):
     memory: int
     timeout: int
     labels: dict[str, str]
+    postgres: str
+    database: str
+    database_user: str
+    migrations_table: str
     colour: Colour
     key: str
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Literal, Protocol, cast
@@ -20,6 +19,7 @@ from ops.parent import end_with_parent
 from ops.steps._signals import Stopped, listening
 from ops.steps._voice import Voice
 from rollout import steps
+from rollout.names import PARAMETERS
 from rollout.state import Record
 
 STOPPED_CODE = 130
@@ -82,14 +82,14 @@ def _parameters(model: type[Record]) -> Record:
     from pydantic import ValidationError
 
     try:
-        return model.model_validate_json(os.environ.get(steps.PARAMETERS, ""))
+        return model.model_validate_json(os.environ.get(PARAMETERS, ""))
     except ValidationError as error:
         mistakes = "; ".join(
-            f"{'.'.join(str(key) for key in mistake['loc']) or steps.PARAMETERS}: {mistake['msg']}"
+            f"{'.'.join(str(key) for key in mistake['loc']) or PARAMETERS}: {mistake['msg']}"
             for mistake in error.errors(include_input=False, include_url=False)
         )
         raise OpsError(
-            f"The variable {steps.PARAMETERS} does not hold what {model.__name__} takes: {mistakes}"
+            f"The variable {PARAMETERS} does not hold what {model.__name__} takes: {mistakes}"
         ) from None
 
 
@@ -105,6 +105,7 @@ def _ended(name: str, voice: Voice, message: str, how: Literal["failed", "stoppe
 
 
 def _unexpected(name: str, error: Exception) -> str:
+    import tempfile
     import traceback
 
     with tempfile.NamedTemporaryFile(

@@ -1,4 +1,8 @@
-"""Bringing containers up and waiting until Docker calls them healthy, or saying why they aren't."""
+"""Bringing containers up and waiting until they are healthy, or saying why they aren't.
+
+Healthy is what Docker calls so, or what its own check says when it is made here: Docker's first
+look comes after a whole interval, 30 s by the manual.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from ops.errors import OpsError, StepFailed
 from ops.steps._one_shot import indented
 
 POLL_SECONDS = 0.2
+STARTING = "starting"
 CRASH_LOOP = 2  # restarts by Docker's policy that we take for a loop
 STOP_SECONDS = 10
 
@@ -24,7 +29,13 @@ def await_healthy(docker: Docker, name: str, timeout: float, say: Say, may_stop:
     begun = time.monotonic()
     found = _started(docker, name, say)
     before = found.restarts
-    while not _is_up(found):
+    well: bool | None = False
+    while not is_up(found):
+        # One that hangs goes on hanging inside the container: from there it is Docker's to ask.
+        if well is not None and found.running and found.health == STARTING:
+            well = docker.is_well(found)
+            if well:
+                break
         trouble = _trouble(found, before)
         if not trouble and time.monotonic() - begun > timeout:
             trouble = f"is not healthy after {timeout:.0f} s ({_condition(found)})"
@@ -80,7 +91,7 @@ def _known(docker: Docker, name: str) -> Container:
     return found
 
 
-def _is_up(found: Container) -> bool:
+def is_up(found: Container) -> bool:
     return found.running and found.health in ("", "healthy")
 
 

@@ -16,10 +16,12 @@ class Marker:
         self._docker, self._switch, self._say = docker, switch, say
         self.name = marker(colour, step, key)
 
-    def note(self) -> str | None:
+    def note(self, session: Session | None = None) -> str | None:
         """What was noted when the step was done, None when it was not."""
-        with Session(self._docker, self._switch, self._say) as session:
-            answer = session.ask("marked", key=self.name)
+        if session is None:
+            with Session(self._docker, self._switch, self._say) as session:
+                return self.note(session)
+        answer = session.ask("marked", key=self.name)
         return str(answer["note"]) if answer["marked"] else None
 
     def set(self, note: str) -> None:

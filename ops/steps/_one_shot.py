@@ -39,6 +39,9 @@ class OneShot:
     entrypoint: str = ""
     memory: int = MEMORY
     stop_signal: str = "SIGTERM"
+    options: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of those variables that this process does not have in its own environment."""
 
     def create(self) -> list[str]:
         """The arguments of `docker create`; further networks are connected afterwards."""
@@ -53,7 +56,7 @@ class OneShot:
             *(w for volume, at in self.volumes.items() for w in ("--volume", f"{volume}:{at}")),
             *(word for pair in labels.items() for word in ("--label", "=".join(pair))),
             *(word for pair in self.settings.items() for word in ("--env", "=".join(pair))),
-            *by_name(self.variables),
+            *by_name(self.variables), *by_name(self.values), *self.options,
             self.image, *self.command,
         ]  # fmt: skip
 
@@ -90,7 +93,7 @@ def run(docker: Docker, shot: OneShot, say: Say, timeout: float) -> Outcome:
 
 
 def _create(docker: Docker, shot: OneShot) -> None:
-    docker.call(*shot.create())
+    docker.call(*shot.create(), variables=shot.values)
     for network in shot.networks[1:]:
         docker.call("network", "connect", network, shot.name)
 
@@ -141,7 +144,12 @@ def _follow(docker: Docker, name: str, say: Say, deadline: float) -> Outcome | N
     found = docker.inspect(name)
     if found is None:
         return None
-    return Outcome(docker.wait(name, timeout=30), "\n".join(tail), found.oom_killed)
+    code = found.exit_code if found.stopped else docker.wait(name, timeout=30)
+    said = "\n".join(tail)
+    if code:
+        # A last line without its end (Django's `Applying …`) may come after the stream is over.
+        said = docker.logs(name, LOG_LINES) or said
+    return Outcome(code, said, found.oom_killed)
 
 
 def explain(outcome: Outcome, what: str, where: str, after: str, timeout: float) -> StepFailed:

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -23,10 +23,12 @@ _SHORTEST_LINE = 12  # of a secret of several lines, which a log shows one by on
 
 
 class Voice:
-    """A step's two outputs. Secret values are blotted out, wherever they come from."""
+    """A step's two outputs. Secret values are blotted out, wherever they come from: `secrets`, or
+    the step's own."""
 
-    def __init__(self) -> None:
-        found = {form for value in _values() for form in _forms(value)}
+    def __init__(self, secrets: Iterable[str] | None = None) -> None:
+        values = _values() if secrets is None else secrets
+        found = {form for value in values for form in _forms(value)}
         self._secrets = sorted(found, key=len, reverse=True)
         self._turn = threading.Lock()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ops.agent import Session
@@ -102,37 +103,52 @@ class Dump:
 def run(parameters: Backup, say: Say) -> None:
     docker = Docker()
     marker = Marker(docker, parameters.switch, parameters.colour, "backup", parameters.key, say)
-    done = marker.note()
-    if done is not None and _still_good(docker, parameters, done, say):
-        say(f"already backed up for {parameters.key} ({done})")
-        return
+    with Session(docker, parameters.switch, say) as session:
+        done = marker.note(session)
+        if done is not None and _still_good(session, parameters, done, say):
+            say(f"already backed up for {parameters.key} ({done})")
+            return
+        live = _live(session)
     if done is not None:
         say(f"the dump of an earlier run is too old ({done}): another one")
     begun = time.monotonic()
-    dump = _dump(docker, parameters, _live(docker, parameters), say)
+    dump = take(docker, parameters, live, say)
     _report(dump, elapsed(begun), say)
     marker.set(dump.note)
 
 
-def _still_good(docker: Docker, parameters: Backup, note: str, say: Say) -> bool:
+def _still_good(session: Session, parameters: Backup, note: str, say: Say) -> bool:
     """What was migrated already needs no second dump: it would hold the new schema."""
     if dumps.is_fresh(note, datetime.now(UTC)):
         return True
     colour, key = parameters.colour, parameters.key
-    return Marker(docker, parameters.switch, colour, "migrate", key, say).note() is not None
+    migrated = Marker(session.docker, parameters.switch, colour, "migrate", key, say)
+    return migrated.note(session) is not None
 
 
-def _live(docker: Docker, parameters: Backup) -> str:
+def _live(session: Session) -> str:
     """The release that serves: beside one, an empty database is a wrong one."""
-    with Session(docker, parameters.switch, lambda _: None) as session:
-        live = session.ask("state")["state"]["live"]
+    live = session.ask("state")["state"]["live"]
     return str(live["identity"]) if live else ""
 
 
-def _dump(docker: Docker, parameters: Backup, live: str, say: Say) -> Dump:
+def take(
+    docker: Docker,
+    parameters: Backup,
+    live: str,
+    say: Say,
+    secrets: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Dump:
+    """A dump into the volume. `live`: the release that serves. `secrets` holds PGPASSWORD, where
+    this process's environment doesn't; `labels` are the container's, where it isn't a deploy's."""
     stack = _require_postgres(docker, parameters)
     name = dumps.name(datetime.now(UTC), parameters.key.split("#", 1)[0])
-    shot = _container(parameters, name, stack, live)
+    shot = replace(
+        _container(parameters, name, live),
+        labels=labels or {STACK_LABEL: stack, PART_LABEL: "backup"},
+        values=secrets or {},
+    )
     outcome, facts = _run(docker, shot, say)
     if outcome.code == NOT_OURS:
         give(docker, parameters.image, parameters.volume, USER)
@@ -162,7 +178,7 @@ def _require_postgres(docker: Docker, parameters: Backup) -> str:
     )
 
 
-def _container(parameters: Backup, name: str, stack: str, live: str) -> OneShot:
+def _container(parameters: Backup, name: str, live: str) -> OneShot:
     return OneShot(
         name=f"{parameters.postgres}-dump",
         image=parameters.image,
@@ -181,7 +197,6 @@ def _container(parameters: Backup, name: str, stack: str, live: str) -> OneShot:
             "LIVE": live,
         },
         volumes={parameters.volume: "/backups"},
-        labels={STACK_LABEL: stack, PART_LABEL: "backup"},
         user=USER,
         memory=MEMORY_MB,
     )

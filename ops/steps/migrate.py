@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 
 from ops.docker import Docker, Say, elapsed
+from ops.migrations import recorded
 from ops.steps import _one_shot
 from ops.steps._marker import Marker
 from ops.steps._one_shot import OneShot
+from rollout.migrations import applied, failed_statement, under_way
 from rollout.steps import Migrate
 
 # Python ends in order on SIGINT, even as a container's first process; PostgreSQL rolls back.
 STOP_SIGNAL = "SIGINT"
+# Of PostgreSQL's log, to find what a failed statement was among what the live release asks.
+SERVER_LOG_LINES = 500
 
 
 def run(parameters: Migrate, say: Say) -> None:
@@ -22,14 +26,35 @@ def run(parameters: Migrate, say: Say) -> None:
         say(f"already migrated for {parameters.key} ({done})")
         return
     begun = time.monotonic()
+    before = _recorded(docker, parameters)
     outcome = _one_shot.run(docker, _container(parameters), say, parameters.timeout)
+    came = _came(before, _recorded(docker, parameters))
     if outcome.code != 0:
         where = f"{parameters.container} on {docker.host}"
-        after = _after(parameters.key)
+        after = _after(docker, parameters, came, outcome.tail)
         raise _one_shot.explain(outcome, "The migration", where, after, parameters.timeout)
     took = elapsed(begun)
     marker.set(took)
-    say(f"migrated in {took}")
+    say(f"migrated in {took}" + (f": {_words(came)}" if came is not None else ""))
+
+
+def _recorded(docker: Docker, parameters: Migrate) -> tuple[str, ...] | None:
+    return recorded(
+        docker,
+        parameters.postgres,
+        parameters.database_user,
+        parameters.database,
+        parameters.migrations_table,
+    )
+
+
+def _came(before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """None where the table can't be read: nothing is said of what isn't known."""
+    return None if before is None or after is None else applied(before, after)
+
+
+def _words(came: tuple[str, ...]) -> str:
+    return f"applied {', '.join(came)}" if came else "nothing to apply"
 
 
 def _container(parameters: Migrate) -> OneShot:
@@ -49,9 +74,21 @@ def _container(parameters: Migrate) -> OneShot:
     )
 
 
-def _after(key: str) -> str:
-    version = key.split("+", 1)[0]
-    return (
-        "The live release goes on serving; what was applied stays applied (expand/contract).\n"
-        f"Next: fix it and run again: `ytops up {version}`"
+def _after(docker: Docker, parameters: Migrate, came: tuple[str, ...] | None, output: str) -> str:
+    """What holds now: what was applied and stays so, what failed, what is still to do."""
+    lines = []
+    if came is not None:
+        lines.append(f"Applied before that, and kept: {', '.join(came) or 'nothing'}.")
+    failed = under_way(output)
+    if failed:
+        lines.append(f"Failed: {failed}. It and what follows it remain to be applied.")
+    sql = failed_statement(output, docker.logs(parameters.postgres, SERVER_LOG_LINES))
+    if sql:
+        lines.append(f"The statement: {sql}")
+    version = parameters.key.split("+", 1)[0]
+    lines.append("The live release goes on serving; what was applied stays (expand/contract).")
+    lines.append(
+        f"Next: fix the cause, then the same release again, `ytops up {version}`, or another one; "
+        "`ytops rehearse VERSION` tries it on a copy first"
     )
+    return "\n".join(lines)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from ops import verify
 from ops.agent import Lost, Result, Session, who
 from ops.docker import Docker, Say, elapsed
 from ops.errors import OpsError, StepFailed
-from ops.steps._boot import await_healthy, ensure_running
+from ops.steps._boot import await_healthy, ensure_running, is_up
 from ops.steps._idle import is_idle
 from ops.steps._signals import Stopped
-from rollout.names import STACK_LABEL, Names, node
+from rollout.names import Names, node
 from rollout.state import Pointer
-from rollout.steps import Switch
+from rollout.steps import STACK, Switch
 
 # The agent takes up to its worker, reload and worker time-outs, 5 s each, to move back.
 UNDO_SECONDS = 18
@@ -28,53 +28,58 @@ POLL_SECONDS = 0.25
 
 def run(parameters: Switch, say: Say) -> None:
     docker = Docker()
-    with Session(docker, parameters.switch, say) as session:
+    with ExitStack() as line:
+        session = line.enter_context(Session(docker, parameters.switch, say))
         answer = session.ask("state")
-    if _is_confirmed(parameters, answer):
-        say(f"switch {parameters.serial} is done already: {_where(parameters.target)} serves")
-        _sign(answer, say)
-        return
-    pending = answer["state"]["pending"]
-    _wake(docker, parameters, say)
-    try:
-        _Attempt(docker, parameters, say, pending["token"] if pending else "").go()
-    except Stopped as stopped:
-        stopped.outcome = _outcome(docker, parameters, "")
-        raise
-    except OpsError as error:
-        raise StepFailed(
-            f"The switch to {_where(parameters.target)} failed: {_reason(error)}\n"
-            f"{_outcome(docker, parameters, 'see to the cause, then ')}"
-        ) from None
+        if _is_confirmed(parameters, answer):
+            say(f"switch {parameters.serial} is done already: {_where(parameters.target)} serves")
+            _sign(answer, say)
+            return
+        pending = answer["state"]["pending"]
+        _wake(session, parameters, say)
+        try:
+            _Attempt(session, parameters, say, pending["token"] if pending else "").go()
+        except Stopped as stopped:
+            line.close()  # the agent moves back what its caller has left
+            stopped.outcome = _outcome(docker, parameters, "")
+            raise
+        except OpsError as error:
+            line.close()
+            raise StepFailed(
+                f"The switch to {_where(parameters.target)} failed: {_reason(error)}\n"
+                f"{_outcome(docker, parameters, 'see to the cause, then ')}"
+            ) from None
 
 
 class _Attempt:
-    """One switch, from begin to confirm or abort. `fences`: the pending one that it overtakes."""
+    """One switch, from begin to confirm or abort, on one connection: it belongs to that.
+    `fences`: the pending one that it overtakes."""
 
-    def __init__(self, docker: Docker, parameters: Switch, say: Say, fences: str) -> None:
-        self._docker, self._parameters, self._say = docker, parameters, say
+    def __init__(self, session: Session, parameters: Switch, say: Say, fences: str) -> None:
+        self._session, self._parameters, self._say = session, parameters, say
+        self._docker = session.docker
         self._fences = fences
         self._begun = time.monotonic()
 
     def go(self) -> None:
-        with Session(self._docker, self._parameters.switch, self._say) as session:
-            begun = self._begin(session)
-            if begun.get("already"):
-                return
-            token = str(begun["token"])
-            try:
-                self._check(session)
-                note = self._watch(session, token)
-                self._confirm(session, token, note)
-            except Stopped as stopped:
-                self._abort(token, f"stopped by {stopped}")
-                raise
-            except _ChecksFailed as failure:
-                self._abort(token, str(failure), withdraw=failure.of_release)
-                raise
-            except OpsError as error:
-                self._abort(token, str(error))
-                raise
+        session = self._session
+        begun = self._begin(session)
+        if begun.get("already"):
+            return
+        token = str(begun["token"])
+        try:
+            self._check(session)
+            note = self._watch(session, token)
+            self._confirm(session, token, note)
+        except Stopped as stopped:
+            self._abort(token, f"stopped by {stopped}")
+            raise
+        except _ChecksFailed as failure:
+            self._abort(token, str(failure), withdraw=failure.of_release)
+            raise
+        except OpsError as error:
+            self._abort(token, str(error))
+            raise
 
     def _begin(self, session: Session) -> Result:
         wanted = self._parameters.model_dump(
@@ -93,6 +98,8 @@ class _Attempt:
 
     def _watch(self, session: Session, token: str) -> str:
         """Have it judged by what it serves; the figures in words."""
+        if not self._parameters.watch.seconds:
+            return "not watched"
         seen = session.ask("watch", token=token, **self._parameters.watch.model_dump())
         note = (
             f"watched for {seen['seconds']:.0f} s: {seen['requests']} requests, "
@@ -135,26 +142,21 @@ class _ChecksFailed(OpsError):
         self.of_release = all(check.of_release for check in failed)
 
 
-def _wake(docker: Docker, parameters: Switch, say: Say) -> None:
+def _wake(session: Session, parameters: Switch, say: Say) -> None:
     """An idle slot may have been stopped, or the host started anew: all of it runs before."""
-    services = parameters.services
-    await_healthy(docker, services.app, parameters.boot_timeout, say, may_stop=is_idle)
-    standing = [c for c in services.celery if (found := docker.inspect(c)) and not found.running]
-    for container in services.celery:
+    docker, app, workers = session.docker, parameters.services.app, parameters.services.celery
+    beat = Names(os.environ.get(STACK, "")).beat(parameters.target.identity)
+    found = docker.inspect_all(app, *workers, beat)
+    standing = [name for name in workers if name not in found or not found[name].running]
+    if app not in found or not is_up(found[app]):
+        await_healthy(docker, app, parameters.boot_timeout, say, may_stop=is_idle)
+    for container in standing:
         ensure_running(docker, container, say)
-    _wake_beat(docker, parameters, say)
-    if standing:
-        with Session(docker, parameters.switch, say) as session:
-            nodes = [node(container) for container in standing]
-            session.ask("ping", nodes=nodes, timeout=parameters.boot_timeout)
-
-
-def _wake_beat(docker: Docker, parameters: Switch, say: Say) -> None:
-    app = docker.inspect(parameters.services.app)
-    stack = app.label(STACK_LABEL) if app else ""
-    beat = Names(stack).beat(parameters.target.identity)
-    if stack and docker.inspect(beat):
+    if beat in found and not found[beat].running:
         ensure_running(docker, beat, say)
+    if standing:
+        nodes = [node(container) for container in standing]
+        session.ask("ping", nodes=nodes, timeout=parameters.boot_timeout)
 
 
 def _is_confirmed(parameters: Switch, answer: Result) -> bool:

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from ops.changes import Changes
 from ops.errors import HostUnreachable, OpsError
 from ops.observe import Observation, beat_pointer, observe
 from ops.verbs._containers import Seen, seen
 from ops.verbs._place import Place
+from rollout.changes import owing
 from rollout.edge import RELEASE_HEADER
 from rollout.names import Names
 
@@ -44,6 +46,8 @@ class Look:
     containers: dict[str, Seen] | None = None
     answer: Answer | None = None
     beat: str | None = None
+    owing: tuple[str, ...] = ()
+    """What emergencies owe: their documentation."""
     unknown: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -63,6 +67,7 @@ def look(place: Place) -> Look:
             trusted=configuration.get("edgeTls") == "provided",
         ),
         "beat": lambda: beat_pointer(docker, names),
+        "emergencies": lambda: tuple(owing(Changes(place.root).all())),
     }
     unknown: dict[str, str] = {}
     with ThreadPoolExecutor(len(parts)) as pool:
@@ -73,6 +78,7 @@ def look(place: Place) -> Look:
         host=docker.host,
         address=configuration.address,
         at=datetime.now(UTC),
+        owing=found.pop("emergencies") or (),
         unknown=unknown,
         **found,
     )

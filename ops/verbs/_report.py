@@ -10,6 +10,7 @@ from ops.observe import Observation
 from ops.verbs._health import crew, live, problems, services
 from ops.verbs._look import Look
 from ops.verbs._paper import moment, plural, span, when
+from rollout.names import node
 from rollout.state import Event, HostState, Pointer
 
 # The agent asks all workers every few seconds; older than this, it has stopped asking.
@@ -19,7 +20,8 @@ STALE_SECONDS = 60
 @dataclass(frozen=True)
 class Crew:
     """A release's workers: what they do, and whether their slot was given to another release.
-    `busy`: jobs; None while a worker does not say."""
+    `busy`: jobs; None while a worker does not say. `unresponsive`: those that run and don't answer,
+    while the others are asked."""
 
     identity: str
     consuming: int
@@ -28,6 +30,7 @@ class Crew:
     busy: int | None
     given_away: bool
     stale_seconds: float = 0.0
+    unresponsive: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         counts = {"consuming": self.consuming, "paused": self.paused, "silent": self.silent}
@@ -38,8 +41,19 @@ class Crew:
             idle = self.busy == 0 and not self.silent
             drained = "drained, and the next run removes them" if idle else "not drained yet"
             words.append(f"their slot was given away: {drained}")
+            words += [_unresponsive(self.unresponsive)] if self.unresponsive else []
         words += [f"as of {span(self.stale_seconds)} ago"] if self.stale_seconds else []
         return "; ".join(words)
+
+
+def _unresponsive(containers: tuple[str, ...]) -> str:
+    """Nobody can tell whether they have jobs, so no run removes them: a person may."""
+    names = " ".join(containers)
+    return (
+        f"no answer from {names}. Should that last: `docker stop {names}`, and the next run "
+        "removes them; jobs that they had are done by the live release once the visibility timeout "
+        "is over"
+    )
 
 
 def workers(look: Look) -> list[Crew] | None:
@@ -64,6 +78,9 @@ def _crew(look: Look, observation: Observation, identity: str) -> Crew:
     held = {slot.identity for slot in observation.view.state.slots.values()}
     at = moment(report.at) if report else None
     age = (look.at - at).total_seconds() if at else 0.0
+    stale = age > STALE_SECONDS
+    nodes = {worker.node for worker in heard}
+    running = [c.name for c in crew(look, identity) if c.running]
     return Crew(
         identity=identity,
         consuming=consuming,
@@ -71,7 +88,10 @@ def _crew(look: Look, observation: Observation, identity: str) -> Crew:
         silent=max(len(crew(look, identity)) - len(heard), 0),
         busy=_jobs([worker.busy for worker in heard]),
         given_away=identity not in held,
-        stale_seconds=age if age > STALE_SECONDS else 0.0,
+        stale_seconds=age if stale else 0.0,
+        unresponsive=tuple(sorted(name for name in running if node(name) not in nodes))
+        if report and not stale
+        else (),
     )
 
 
@@ -124,6 +144,7 @@ def report(look: Look) -> dict[str, Any]:
         "services": {s.name: {"healthy": s.fine, "detail": s.words} for s in services(look)},
         "workers": [asdict(crew) for crew in crews] if crews is not None else None,
         "beat": look.beat,
+        "emergencies": list(look.owing),
         **_remembered(look.observation.view.state if look.observation else None),
     }
 

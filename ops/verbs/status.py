@@ -105,6 +105,10 @@ def _workers(seen: Look) -> Iterator[str]:
 
 def _agenda(seen: Look) -> Iterator[str]:
     """What people and runs have under way, and what was last done."""
+    for words in seen.owing:
+        yield _row("emergency", f"{BAD} {words}")
+    if "emergencies" in seen.unknown:
+        yield _row("emergency", f"{MAYBE} {' '.join(seen.unknown['emergencies'].split())}")
     if seen.observation is None:
         return
     view, at = seen.observation.view, seen.at

@@ -44,6 +44,7 @@ class Sketch:
 
     folder: Path
     stack: str = "sketch"
+    seconds: float = SECONDS
 
     def create(self, program: str) -> None:
         (self.folder / "state").mkdir(parents=True)
@@ -74,7 +75,7 @@ class Sketch:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
+            timeout=self.seconds,
         )
         return Outcome(done.returncode, done.stdout, time.monotonic() - begun)
 

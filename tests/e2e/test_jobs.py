@@ -1,167 +1,367 @@
-"""Jobs go on through deploys: each is done once, by a release that was live, and none is lost."""
+"""Jobs go on through deploys, rollbacks and faults: each has its effects once, none is lost, and
+none is taken by a release that is not live.
+
+All of it happens at once, in one story (`_Story`), which the tests read. `--faults=all` tells the
+longer one. The world is one of its own: its visibility timeout is short, so that the jobs of killed
+workers come back while we wait, and above its longest job, as the contract wants it.
+"""
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
-import threading
+import os
+import signal
 import time
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
-from tests.e2e.world import World, docker, wait_until
+import pytest
 
-# Of both the host's and the table's clock: the history is written in whole seconds.
-SLACK = timedelta(seconds=2)
-DONE_SECONDS = 180
+from tests.e2e import jobs
+from tests.e2e.jobs import Attempt, Span, Stream
+from tests.e2e.world import Outcome, Running, World, docker, wait_until
 
-
-def test_jobs_through_a_deploy_and_a_rollback_are_done_exactly_once(shared: World) -> None:
-    before = _summary(shared)
-    shared.set("version", "1.2.0" if shared.get("version") != "1.2.0" else "1.1.0")
-    shared.change()
-    with _Jobs(shared) as jobs:
-        jobs.enqueue(25)
-        jobs.enqueue_slowly([0.1, 0.3, 1.0] * 18 + [3.0] * 5)
-        deployed, back = shared.ytops("up"), shared.ytops("rollback")
-    assert deployed.ok, deployed.text
-    assert back.ok, back.text
-    wait_until(lambda: _unfinished(shared) == 0, "jobs are not done", DONE_SECONDS)
-    after = _summary(shared)
-    assert jobs.refused == []
-    assert after["done"] - before["done"] == after["total"] - before["total"] == 60
-    assert after["effects"] == after["total"]
-    assert after["duplicates"] == after["jobs_attempted_twice"] == 0
-    assert not _out_of_turn(shared, jobs.ids)
+WATCHING = "verified in"
+CONCURRENCY = 6
+DONE_SECONDS = 420  # beyond the visibility timeout, on a busy machine
+BREAKS_CONTRACT = "2.0.7-breaks-contract"
 
 
-def test_beats_have_never_run_side_by_side(shared: World) -> None:
-    beats = _summary(shared)["beats"]
-    assert len({beat["release"] for beat in beats}) > 1
+@dataclass(frozen=True)
+class Form:
+    """How long the story is. `longest`: seconds of the two long jobs; `victim`: of those whose
+    worker is killed. `visibility` is above the longest, as the contract wants it."""
+
+    longest: int
+    victim: int
+    visibility: int
+    lengths: tuple[float, ...]
+    jobs: int = 300
+
+    def on_a_busy_machine(self, times: int) -> Form:
+        """The same happens during the jobs, only slower."""
+        return replace(
+            self,
+            longest=self.longest * times,
+            victim=self.victim * times,
+            visibility=self.visibility * times,
+        )
+
+
+# Longer than the edge's drain (60 s), and than two deploys take.
+BOUNDED = Form(longest=120, victim=25, visibility=130, lengths=jobs.SHORT)
+COMPLETE = Form(longest=280, victim=50, visibility=300, lengths=jobs.UP_TO_20)
+
+
+@pytest.fixture(scope="module")
+def form(request: pytest.FixtureRequest) -> Form:
+    told = COMPLETE if request.config.getoption("faults") == "all" else BOUNDED
+    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)  # for a core, beside the one that has it
+    return told.on_a_busy_machine(min(max(round(waiting / 3), 1), 3))
+
+
+@pytest.fixture(scope="module")
+def world(make_world: Callable[..., World], form: Form) -> World:
+    return make_world(
+        workerStopSeconds=form.longest + 5,
+        # A busy machine is slow for a while without a release being at fault.
+        healthTimeout=30,
+        bootTimeout=300,
+        watchP95Ms=14_000,
+        backendEnvironment={
+            "VISIBILITY_TIMEOUT_SECONDS": str(form.visibility),
+            "WORKER_CONCURRENCY": str(CONCURRENCY),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def story(world: World, form: Form) -> _Story:
+    assert world.up("1.0.0").ok
+    _redis(world, 0, "RPUSH", "probe", "a job")
+    _redis(world, 1, "SET", "probe", "a page")
+    told = _Story(world, form)
+    with Stream(world, form.lengths, form.jobs) as stream:
+        told.tell(stream)
+    told.end(stream)
+    return told
+
+
+# ---- what the tests read ------------------------------------------------------------------
+
+
+def test_none_of_some_300_jobs_is_lost(story: _Story, form: Form) -> None:
+    assert len(set(story.jobs)) == len(story.jobs) > form.jobs
+    assert jobs.known(story.world, story.jobs) == len(story.jobs)
+    assert jobs.unfinished(story.world, story.jobs) == set()
+
+
+def test_the_effects_of_each_job_happen_once(story: _Story) -> None:
+    assert jobs.effects(story.world, story.jobs) == sorted(story.jobs)
+    assert sorted(a.job for a in story.attempts if a.recorded) == sorted(story.jobs)
+
+
+def test_a_job_is_started_again_only_if_a_fault_hit_it(story: _Story) -> None:
+    assert [a for a in story.attempts if story.is_a_repetition_without_a_fault(a)] == []
+
+
+def test_no_job_is_taken_by_a_release_that_is_not_live(story: _Story) -> None:
+    out_of_turn = [a for a in story.attempts if not any(s.covers(a) for s in story.spans)]
+    assert out_of_turn == []
+
+
+def test_jobs_of_killed_workers_are_done_by_who_is_live_then(story: _Story) -> None:
+    for victim in (*story.of_the_live, *story.of_the_idle):
+        first, *others = [a for a in story.attempts if a.job == victim]
+        assert first.finished is None
+        assert others[-1].recorded
+    for victim in story.of_the_idle:
+        first, *others = [a for a in story.attempts if a.job == victim]
+        assert {a.release for a in others}.isdisjoint({first.release})
+
+
+def test_a_job_longer_than_the_drain_ends_on_the_worker_that_took_it(story: _Story) -> None:
+    found = [a for a in story.attempts if a.job in story.long]
+    assert [a.worker for a in found] == [f"celery@{story.old_worker}"] * 2
+    assert all(a.recorded for a in found)
+
+
+def test_its_worker_is_collected_when_the_slot_is_given_away_and_the_last_job_done(
+    story: _Story,
+) -> None:
+    assert story.kept_while_busy
+    assert story.collected.ok, story.collected.text
+    assert story.old_worker not in story.world.containers()
+    assert story.world.up(None, "--expect-no-changes").ok
+
+
+def test_beats_have_never_run_side_by_side(story: _Story) -> None:
+    beats = jobs.summary(story.world)["beats"]
+    assert len({beat["release"] for beat in beats}) > 3
     for one, next_one in pairwise(beats):
         assert one["last"] < next_one["first"]
+    assert beats[-1]["release"] == story.world.state()["live"]["identity"]
 
 
-def test_a_deploy_flushes_the_cache_and_never_the_queue(shared: World) -> None:
-    shared.ask_for_the_idle()
-    _redis(shared, 0, "RPUSH", "probe", "a job")
-    _redis(shared, 1, "SET", "probe", "a page")
-    outcome = shared.ytops("up")
-    assert outcome.ok, outcome.text
-    assert _redis(shared, 0, "LPOP", "probe") == "a job"
-    assert _redis(shared, 1, "GET", "probe") == ""
+def test_deploys_flush_the_cache_and_never_the_queue(story: _Story) -> None:
+    assert _redis(story.world, 0, "LRANGE", "probe", "0", "-1") == "a job"
+    assert _redis(story.world, 1, "GET", "probe") == ""
 
 
-def test_a_worker_ends_its_long_job_after_its_slot_was_given_away_and_is_collected_then(
-    shared: World,
-) -> None:
-    worker = _live_worker(shared)
-    with _Jobs(shared) as jobs:
-        job = jobs.enqueue(70)
-    wait_until(lambda: _attempts(shared, [job]), "no worker took the job")
-    shared.ask_for_the_idle()
-    assert shared.ytops("up").ok
-    shared.change()
-    assert shared.ytops("up").ok
-    assert _unfinished(shared) == 1
-    assert worker in shared.containers()
-    wait_until(lambda: _unfinished(shared) == 0, "the job is not done", DONE_SECONDS)
-    wait_until(lambda: not _busy(shared, worker), "the agent has not heard of it")
-    collected = shared.up(None)
-    assert collected.ok, collected.text
-    assert worker not in shared.containers()
-    assert [a["worker"] for a in _attempts(shared, [job])] == [f"celery@{worker}"]
-    assert shared.up(None, "--expect-no-changes").ok
+def test_the_sandbox_backend_keeps_to_the_contract(story: _Story) -> None:
+    found = json.loads(story.contract.text)
+    assert [f for f in found["findings"] if f["ok"] is not True] == []
+    assert (found["ok"], story.contract.code) == (True, 0)
 
 
-class _Jobs:
-    """Enqueues through the edge, as users do; slowly from a thread of its own."""
+def test_a_backend_that_breaks_the_contract_is_told_item_by_item(story: _Story) -> None:
+    world = story.world
+    assert world.ytops("up", BREAKS_CONTRACT).ok
+    outcome = world.ytops("verify", "--contract", "--json")
+    assert outcome.code == 1
+    found = {f["name"]: f for f in json.loads(outcome.text)["findings"]}
+    broken = {name: f["found"] for name, f in found.items() if f["ok"] is False}
+    assert broken.keys() == {
+        "stop", "keepalive", "task_acks_late", "task_reject_on_worker_lost", "agreement",
+        "worker_prefetch_multiplier", "worker_soft_shutdown_timeout",
+        "broker_transport_options.visibility_timeout",
+    }  # fmt: skip
+    assert broken["worker_prefetch_multiplier"] == "4"
+    assert broken["stop"].startswith("the request was dropped")
+    assert found["task_acks_late"]["why"] == "a worker that dies gives its job back"
+    assert "task_acks_late true" in broken["agreement"]
+    assert world.name("contract") not in world.containers()
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._thread = threading.Thread()
-        self.ids: list[int] = []
-        self.refused: list[int] = []
 
-    def __enter__(self) -> _Jobs:
-        return self
+# ---- the story ----------------------------------------------------------------------------
 
-    def __exit__(self, *_: object) -> None:
-        if self._thread.ident:
-            self._thread.join(DONE_SECONDS)
 
-    def enqueue(self, seconds: float) -> int:
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1",
-            self._world.https_port,
-            timeout=15,
-            context=ssl._create_unverified_context(),
+@dataclass
+class _Story:
+    """What was done to one world, and what came of it."""
+
+    world: World
+    form: Form
+    faults: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """When something was away that runs a job, or holds it."""
+    unconfirmed: list[Span] = field(default_factory=list)
+    """Releases that had the jobs in a switch that was moved back."""
+    of_the_live: list[int] = field(default_factory=list)
+    of_the_idle: list[int] = field(default_factory=list)
+    long: list[int] = field(default_factory=list)
+    old_worker: str = ""
+    kept_while_busy: bool = False
+    collected: Outcome = field(default_factory=lambda: Outcome(1, "", 0.0))
+    contract: Outcome = field(default_factory=lambda: Outcome(1, "", 0.0))
+    jobs: list[int] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+
+    def tell(self, stream: Stream) -> None:
+        self._kill_a_live_worker(stream)
+        self._deploy_while_the_agent_is_killed()
+        self._restart_workers_and_stores(stream)
+        killed = self._roll_back_while_engine_and_worker_are_killed(stream)
+        self._give_a_busy_slot_away(stream)
+        self._await_redelivery(killed)
+
+    def end(self, stream: Stream) -> None:
+        """Nothing is queued any more: all of it is done, and the old worker goes."""
+        world, self.jobs = self.world, stream.ids
+        checking = world.begin("ytops", "verify", "--contract", "--json")
+        wait_until(lambda: not self._left(), f"not done: {self._left()}", DONE_SECONDS)
+        wait_until(lambda: not _busy(world, self.old_worker), "the agent has not heard of it")
+        self.contract = checking.end()
+        self.collected = world.up(None)
+        self.attempts = jobs.attempts(world, self.jobs)
+        self.spans = [*jobs.spans(world), *self.unconfirmed]
+
+    def is_a_repetition_without_a_fault(self, attempt: Attempt) -> bool:
+        """A start after another of the same job that no fault has hit."""
+        earlier = [a for a in self.attempts if a.job == attempt.job and a.started < attempt.started]
+        hit = any(a.ran_at(*fault) for a in earlier for fault in self.faults)
+        return bool(earlier) and not hit
+
+    # ---- its acts, in their order ---------------------------------------------------------
+
+    def _kill_a_live_worker(self, stream: Stream) -> None:
+        """Its main process, by SIGKILL: Docker starts it again, and it asks who is live."""
+        self.of_the_live = self._taken(stream, self.form.victim)
+        with self._fault():
+            _kill_main_process(_live_worker(self.world))
+
+    def _deploy_while_the_agent_is_killed(self) -> None:
+        self.world.change()
+        run = self._watched()
+        with self._moved_back():
+            _kill_main_process(self.world.name("switch"))
+            assert not run.end().ok
+        self._converge()
+
+    def _restart_workers_and_stores(self, stream: Stream) -> None:
+        world = self.world
+        docker("restart", _worker(world, world.state()["slots"][world.idle]["identity"]))
+        docker("restart", _live_worker(world))
+        for store in ("redis", "postgres"):
+            with self._fault():
+                docker("restart", world.name(store))
+                _answers_again(world, store)
+        # Jobs whose database was away are tried again by who took them: before the next switch.
+        fresh = [stream.add(0.1)]
+        wait_until(lambda: not jobs.unfinished(world, fresh), "no job is done", DONE_SECONDS)
+        wait_until(lambda: not _to_be_tried_again(world), "jobs are tried for ever", DONE_SECONDS)
+
+    def _roll_back_while_engine_and_worker_are_killed(self, stream: Stream) -> datetime:
+        """The worker is that of the release that has just ceased to be live, with its jobs."""
+        leaving = _live_worker(self.world)
+        self.of_the_idle = self._taken(stream, self.form.victim)
+        asked = self.world.ask_for_the_idle()
+        run = self._watched()
+        with self._moved_back():
+            with self._fault():
+                docker("kill", leaving)
+            run.kill()
+        assert jobs.unfinished(self.world, self.of_the_idle) == set(self.of_the_idle)
+        killed = datetime.now(UTC)
+        self._converge()
+        assert self.world.state()["live"]["identity"] == asked
+        return killed
+
+    def _give_a_busy_slot_away(self, stream: Stream) -> None:
+        world = self.world
+        self.old_worker = _live_worker(world)
+        self.long = self._taken(stream, self.form.longest)
+        for _ in range(2):
+            world.change()
+            self._converge()
+        self.kept_while_busy = (
+            jobs.unfinished(world, self.long) == set(self.long)
+            and self.old_worker in world.containers()
         )
-        connection.request("POST", "/api/v1/jobs", body=json.dumps({"seconds": seconds}))
-        answer = connection.getresponse()
-        if answer.status != 202:
-            self.refused.append(answer.status)
-            return 0
-        self.ids.append(json.loads(answer.read())["id"])
-        return self.ids[-1]
 
-    def enqueue_slowly(self, jobs: list[float]) -> None:
-        def go() -> None:
-            for seconds in jobs:
-                self.enqueue(seconds)
-                time.sleep(0.4)
+    def _await_redelivery(self, killed: datetime) -> None:
+        """A worker looks for what is overdue 10 s after its start: so the live one starts anew."""
+        passed = (datetime.now(UTC) - killed).total_seconds()
+        time.sleep(max(0.0, self.form.visibility - passed))
+        docker("restart", _live_worker(self.world))
 
-        self._thread = threading.Thread(target=go, daemon=True)
-        self._thread.start()
+    # ---- their means ----------------------------------------------------------------------
 
+    def _taken(self, stream: Stream, seconds: float) -> list[int]:
+        """Two jobs of this length, once both are under way."""
+        both = [stream.add(seconds) for _ in range(2)]
+        wait_until(lambda: len(jobs.attempts(self.world, both)) == 2, "no worker took the jobs")
+        return both
 
-def _out_of_turn(world: World, jobs: list[int]) -> list[dict[str, Any]]:
-    """Attempts by a release that was not live when they began."""
-    spans = _spans(world)
-    return [
-        attempt
-        for attempt in _attempts(world, jobs)
-        if not any(
-            release == attempt["release"] and begun - SLACK <= attempt["at"] <= ended + SLACK
-            for release, begun, ended in spans
-        )
-    ]
+    def _watched(self) -> Running:
+        """A deploy at the point where all has moved and nobody has confirmed it."""
+        run = self.world.begin_up()
+        run.wait_for(WATCHING)
+        return run
 
+    def _converge(self) -> None:
+        outcome = self.world.ytops("up")
+        assert outcome.ok, outcome.text
 
-def _spans(world: World) -> list[tuple[str, datetime, datetime]]:
-    """Which release had the jobs, from when to when. A switch moves them at its begin and is in
-    the history from its end on: in between, either may have them."""
-    switches = [e for e in world.history() if e["kind"] in ("deploy", "rollback", "revert")]
-    ends = [datetime.fromisoformat(e["at"]) for e in switches]
-    begins = [end - timedelta(seconds=e["seconds"]) for e, end in zip(switches, ends, strict=True)]
-    until = [*ends[1:], datetime.max.replace(tzinfo=ends[0].tzinfo) - SLACK]
-    kept = [e["source"] if e["kind"] == "revert" else e["target"] for e in switches]
-    return list(zip(kept, begins, until, strict=True))
+    @contextmanager
+    def _fault(self) -> Iterator[None]:
+        begun = datetime.now(UTC)
+        yield
+        self.faults.append((begun, datetime.now(UTC)))
 
+    @contextmanager
+    def _moved_back(self) -> Iterator[None]:
+        """A switch is pending now; afterwards it is none any more, either way."""
+        pending = self.world.state()["pending"]
+        yield
+        wait_until(lambda: _pending(self.world) is None, "the switch stays pending")
+        if pending:
+            since = datetime.fromisoformat(pending["since"])
+            target = pending["target"]["identity"]
+            self.unconfirmed.append(Span(target, since, datetime.now(UTC)))
 
-def _attempts(world: World, jobs: list[int]) -> list[dict[str, Any]]:
-    wanted = ",".join(str(job) for job in jobs)
-    rows = world.sql(
-        "SELECT release, worker, extract(epoch FROM started_at) FROM generation_attempts "
-        f"WHERE job_id IN ({wanted}) ORDER BY started_at"
-    )
-    found = (row.split("|") for row in rows.splitlines())
-    return [
-        {"release": r, "worker": w, "at": datetime.fromtimestamp(float(at)).astimezone()}
-        for r, w, at in found
-    ]
+    def _left(self) -> set[int]:
+        return jobs.unfinished(self.world, self.jobs)
 
 
-def _unfinished(world: World) -> int:
-    return int(world.sql("SELECT count(*) FROM generation_jobs WHERE status <> 'done'"))
+def _to_be_tried_again(world: World) -> bool:
+    """Whether the live worker keeps jobs for later; true while it does not say."""
+    worker = _live_worker(world)
+    asked = ("celery", "-A", "app.celery", "inspect", "--json", "--timeout", "10", "scheduled")
+    try:
+        found = json.loads(docker("exec", worker, *asked))
+    except AssertionError:
+        return True
+    return bool(found.get(f"celery@{worker}", ["silent"]))
 
 
-def _summary(world: World) -> dict[str, Any]:
-    app = world.name(world.state()["live"]["colour"])
-    found: dict[str, Any] = json.loads(docker("exec", app, "python", "manage.py", "jobs_summary"))
-    return found
+def _pending(world: World) -> object:
+    try:
+        return world.state()["pending"]
+    except AssertionError:
+        return "the agent is starting"
+
+
+def _kill_main_process(container: str) -> None:
+    """As the kernel does when memory is short; Docker starts the container again."""
+    os.kill(int(docker("inspect", container, "-f", "{{.State.Pid}}")), signal.SIGKILL)
+
+
+def _answers_again(world: World, store: str) -> None:
+    asks = {"redis": ("redis-cli", "PING"), "postgres": ("pg_isready", "-q", "-h", "127.0.0.1")}
+    health = f"{store} does not answer"
+
+    def answers() -> bool:
+        try:
+            docker("exec", world.name(store), *asks[store])
+        except AssertionError:
+            return False
+        return True
+
+    wait_until(answers, health)
 
 
 def _redis(world: World, database: int, *words: str) -> str:
@@ -170,6 +370,7 @@ def _redis(world: World, database: int, *words: str) -> str:
         "import os, sys, redis; from app.environment import urlsplit, urlunsplit\n"
         "url = urlsplit(os.environ['REDIS_URL'])._replace(path='/' + sys.argv[1])\n"
         "answer = redis.Redis.from_url(urlunsplit(url)).execute_command(*sys.argv[2:])\n"
+        "answer = b' '.join(answer) if isinstance(answer, list) else answer\n"
         "print(answer.decode() if isinstance(answer, bytes) else answer or '')"
     )
     app = world.name(world.state()["live"]["colour"])
@@ -177,8 +378,12 @@ def _redis(world: World, database: int, *words: str) -> str:
 
 
 def _live_worker(world: World) -> str:
-    live = world.state()["live"]["identity"].replace("+", "-")
-    return next(name for name in world.containers() if "-worker-" in name and live in name)
+    return _worker(world, world.state()["live"]["identity"])
+
+
+def _worker(world: World, identity: str) -> str:
+    plain = identity.replace("+", "-")
+    return next(name for name in world.containers() if "-worker-" in name and plain in name)
 
 
 def _busy(world: World, worker: str) -> bool:

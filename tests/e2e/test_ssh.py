@@ -39,6 +39,13 @@ def test_a_first_release_is_deployed_over_ssh(remote: World) -> None:
     assert remote.live() == ("blue", "1.0.0")
 
 
+def test_a_rehearsal_over_ssh_leaves_nothing(remote: World) -> None:
+    before = remote.leftovers()
+    outcome = remote.ytops("rehearse", "1.1.0")
+    assert outcome.ok, outcome.text
+    assert remote.leftovers() == before
+
+
 def test_a_second_release_and_a_rollback_over_ssh_fail_no_request(remote: World) -> None:
     with Load(remote.port) as load:
         deployed = remote.ytops("up", "1.1.0")

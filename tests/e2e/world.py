@@ -62,7 +62,10 @@ class Running:
 
     def wait_for(self, words: str) -> None:
         """Until it says so; a command that ends first fails the test."""
-        wait_until(lambda: self.said(words) or self.process.poll() is not None, f"no {words!r} yet")
+        ended = self.process.poll
+        wait_until(
+            lambda: self.said(words) or ended() is not None, f"no {words!r}", COMMAND_SECONDS
+        )
         assert self.said(words), f"it ended without saying {words!r}:\n{self.text}"
 
     def said(self, words: str) -> bool:
@@ -217,7 +220,7 @@ class World:
     def change(self) -> str:
         """Ask for a new release of the version that the stack file names; what marks it."""
         turn = f"TURN={next(_turns)}"
-        self.set("backendEnvironment", dict([turn.split("=")]))
+        self.set("backendEnvironment", self._variables | dict([turn.split("=")]))
         return turn
 
     def ask_for_the_idle(self) -> str:
@@ -227,10 +230,15 @@ class World:
         release = state["releases"][identity]
         turn = {k: v for k, v in release["environment"].items() if k == "TURN"}
         self.set("version", release["version"])
-        self.set("backendEnvironment", turn)
+        self.set("backendEnvironment", self._variables | turn)
         withdrawn = state["withdrawn"].get(identity)
         self.set("reinstate", f"{identity}@{withdrawn['serial']}" if withdrawn else None)
         return identity
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        """What this world gives to every backend."""
+        return dict(self.settings.get("backendEnvironment", {}))
 
     @contextmanager
     def setting(self, key: str, value: Any) -> Iterator[None]:
@@ -263,7 +271,7 @@ class World:
 
     def state(self) -> dict[str, Any]:
         """What the host remembers, read straight out of the switch's volume, also when the agent
-        does not run, or its container is gone."""
+        does not run or its container is gone."""
         if self.name("switch") not in self.containers():
             volume = f"{self.name('vol-control')}:/control:ro"
             reader = ("--rm", "--network=none", f"--volume={volume}", "--entrypoint=cat")

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 
-from policies import containers, steps
+from policies import configuration, containers, plan, steps
 from policies.containers import CONTAINER
+from tests.policies.judge import violations
 from tests.unit.components.program import deployed, run
+
+FRAMEWORKS = ("CIS Docker Benchmark 1.6", "operations manual")
+
+PACK = [
+    *configuration.POLICIES,
+    *containers.POLICIES,
+    *plan.POLICIES,
+    *steps.POLICIES,
+]
 
 GOOD: dict[str, Any] = {
     "image": "ytempire/backend:1.2.0",
@@ -26,6 +34,7 @@ GOOD: dict[str, Any] = {
     "logDriver": "json-file",
     "logOpts": {"max-size": "20m", "max-file": "5"},
     "healthcheck": {"tests": ["CMD", "true"]},
+    "networksAdvanced": [{"name": "ytempire-sandbox-app"}],
     "mounts": [{"type": "volume", "source": "media", "target": "/media"}],
     "labels": [
         {"label": "ytempire.stack", "value": "sandbox"},
@@ -40,16 +49,6 @@ def part(name: str) -> list[dict[str, str]]:
 
 def port(**inputs: Any) -> dict[str, Any]:
     return {"internal": 8080, "external": 80, "ip": "0.0.0.0", **inputs}
-
-
-def violations(
-    policies: Iterable[ResourceValidationPolicy], kind: str, inputs: dict[str, Any], name: str
-) -> list[str]:
-    found: list[str] = []
-    for policy in policies:
-        args = cast(Any, SimpleNamespace(resource_type=kind, props=inputs, name=name))
-        policy.validate(args, lambda m, *_, p=policy: found.append(f"{p.name}: {m}"))
-    return found
 
 
 def broken(**inputs: Any) -> list[str]:
@@ -190,6 +189,33 @@ def test_an_exact_image_passes(image: str) -> None:
             "what its image brings is for the app",
         ),
         (
+            {"networksAdvanced": []},
+            "container-is-on-named-networks: blue-app must name its networks: without "
+            "networksAdvanced it is on Docker's default bridge",
+        ),
+        (
+            {"networksAdvanced": [{"name": "bridge"}]},
+            "container-is-on-named-networks: blue-app must not be on Docker's default bridge: "
+            "declare a network in components/host.py",
+        ),
+        (
+            {"logOpts": {"max-size": "1g", "max-file": "5"}},
+            "container-logs-are-rotated: blue-app must keep at most 100 MB of logs, not 5000: "
+            "lower max-size or max-file in logOpts",
+        ),
+        (
+            {"labels": part("postgres"), "envs": ["POSTGRES_PASSWORD=x", "TZ=UTC"]},
+            "container-environment-holds-no-secrets: blue-app must not have POSTGRES_PASSWORD in "
+            "its environment: everybody who may inspect a container reads it; give it a file in a "
+            "volume",
+        ),
+        (
+            {"labels": part("nginx"), "envs": ["UPSTREAM=redis://app:hidden@redis:6379/0"]},
+            "container-environment-holds-no-secrets: blue-app must not have UPSTREAM in its "
+            "environment: everybody who may inspect a container reads it; give it a file in a "
+            "volume",
+        ),
+        (
             {"user": None},
             "container-runs-as-somebody: blue-app must not run as root: set user to UID:GID",
         ),
@@ -209,21 +235,40 @@ def test_one_broken_property_is_named_with_its_remedy(
     assert broken(**inputs) == [expected]
 
 
+def test_a_site_may_keep_more_logs() -> None:
+    options = {"max-size": "100m", "max-file": "5"}
+    more = {"megabytes": 500}
+    assert len(broken(logOpts=options)) == 1
+    good = {**GOOD, "logOpts": options}
+    assert violations(containers.POLICIES, CONTAINER, good, "blue-app", config=more) == []
+
+
+def test_the_backend_takes_its_secrets_as_variables() -> None:
+    assert broken(envs=["DATABASE_URL=postgres://a:b@postgres/c"]) == []
+
+
 def test_other_resources_are_none_of_these_rules_business() -> None:
     assert violations(containers.POLICIES, "docker:index/network:Network", {}, "net") == []
 
 
-@pytest.mark.parametrize("policy", [*containers.POLICIES, *steps.POLICIES], ids=lambda p: p.name)
+@pytest.mark.parametrize("policy", PACK, ids=lambda p: p.name)
 def test_every_rule_is_mandatory_and_documented(policy: ResourceValidationPolicy) -> None:
     assert policy.enforcement_level is EnforcementLevel.MANDATORY
     assert re.fullmatch(r"[a-z]+(-[a-z]+)+", policy.name)
     assert policy.description.endswith(".")
+    assert policy.severity is not None
+    assert policy.remediation_steps is not None
+    assert policy.remediation_steps.endswith(".")
+    assert policy.framework is not None
+    assert policy.framework.name in FRAMEWORKS
+    assert policy.framework.reference
 
 
 @pytest.mark.parametrize("stack", ["sandbox", "production"])
 def test_what_the_program_declares_passes(stack: str) -> None:
-    policies = [*containers.POLICIES, *steps.POLICIES]
-    declared = run(stack, deployed(stack, "1.0.0"), version="1.1.0")
-    found = [violations(policies, r.type, r.inputs, r.name) for r in declared.resources]
+    declared = run(
+        stack, deployed(stack, "1.0.0"), version="1.1.0", notifyWebhook="https://chat.example/hook"
+    )
+    found = [violations(PACK, r.type, r.inputs, r.name) for r in declared.resources]
     # The mocks' images are not digests.
     assert [v for each in found for v in each if not v.startswith("container-image")] == []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from policies.steps import COMMAND, POLICIES
+from tests.policies.judge import violations
 
 GOOD: dict[str, Any] = {
     "create": "ytops-step migrate",
@@ -16,11 +16,7 @@ GOOD: dict[str, Any] = {
 
 
 def broken(name: str = "blue-migrate", kind: str = COMMAND, **inputs: Any) -> list[str]:
-    found: list[str] = []
-    for policy in POLICIES:
-        args = cast(Any, SimpleNamespace(resource_type=kind, props={**GOOD, **inputs}, name=name))
-        policy.validate(args, lambda m, *_, p=policy: found.append(f"{p.name}: {m}"))
-    return found
+    return violations(POLICIES, kind, {**GOOD, **inputs}, name)
 
 
 def test_a_good_step_passes() -> None:

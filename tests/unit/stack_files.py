@@ -20,6 +20,7 @@ PLACEHOLDERS = {
     "edgeCertificateKey": "-----BEGIN PRIVATE KEY-----\nplaceholder\n-----END PRIVATE KEY-----",
     "notifyWebhook": "https://chat.example/placeholder-webhook",
     "alertPagerDutyKey": "placeholder-pagerduty",
+    "forgeToken": "placeholder-forge-token",
     "backendSecrets": '{"API_KEY": "placeholder-api-key"}',
 }
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\npublic\n-----END CERTIFICATE-----"

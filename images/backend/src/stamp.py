@@ -15,8 +15,15 @@ def main(version: str, flaw: str) -> None:
     flaws.require_known(flaw)
     if not release.at_least("1.1.0"):
         (APP / "migrations" / "0002_video_thumbnail.py").unlink()
-    if flaw != "failing-migration":
-        (APP / "migrations" / "0003_require_transcripts.py").unlink()
+    for migration, its_flaw in (
+        ("0003_require_transcripts.py", flaws.FAILING_MIGRATION),
+        ("0003_rename_channel_name.py", flaws.BREAKS_PREVIOUS),
+    ):
+        if flaw != its_flaw:
+            (APP / "migrations" / migration).unlink()
+    if flaw == flaws.BREAKS_CONTRACT:
+        with (APP.parent / "gunicorn.conf.py").open("a") as served:
+            served.write("graceful_timeout = 1\nkeepalive = 2\n")
     Path(__file__).unlink()
 
 

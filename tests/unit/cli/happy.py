@@ -48,6 +48,8 @@ config:
   version: {type: string, default: ""}
   protect: {type: boolean, default: true}
   edgeDomain: {type: string, default: localhost}
+  backendSlowPath: {type: string, default: ""}
+  bootTimeout: {type: integer, default: 180}
   edgeTls: {type: string, default: self-signed}
   edgeHttpsPort: {type: integer, default: 443}
   dockerHost: {type: string, default: "unix:///var/run/docker.sock"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ops import engine as engines
-from ops.engine import Engine
+from ops.engine import Engine, NotReady
 
 # Speaks, waits, and on the first SIGINT says that it cancels and goes; `stubborn` stays.
 STUB = """\
@@ -108,3 +109,27 @@ def test_when_we_can_not_go_on_the_engine_ends_in_order(
     with pytest.raises(ValueError, match="sequence"):
         engine.run("up", hear=hear)
     assert time.monotonic() - begun < 5
+
+
+def test_the_configuration_is_read_with_what_is_secret_in_it(engine: Engine) -> None:
+    said = {
+        "ytempire:version": {"value": "1.0.0", "secret": False},
+        "ytempire:redisPassword": {"value": "hush", "secret": True},
+        "aws:region": {"value": "us-west-2", "secret": False},
+    }
+    (engine.root / "pulumi").write_text(f"#!/bin/sh\necho '{json.dumps(said)}'\n")
+    values, secret = engine.configuration()
+    assert values == {"version": "1.0.0", "redisPassword": "hush"}
+    assert secret == {"redisPassword"}
+
+
+def test_a_configuration_that_can_t_be_read_says_why(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_ERROR", "incorrect passphrase")
+    with pytest.raises(NotReady) as refused:
+        engine.configuration()
+    assert str(refused.value) == (
+        "The configuration of sandbox can't be read: incorrect passphrase\n"
+        "Next: `pulumi config --stack sandbox`"
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ops.observe import Observation
 from ops.verbs._health import problems
 from ops.verbs._look import Answer, Look
 from ops.verbs._report import report
 from ops.verbs.status import screen
+from rollout.names import node
 from rollout.state import Hold, Pending, Slot
 from tests.unit.cli.happy import (
     BLUE,
@@ -132,6 +134,36 @@ def test_jobs_that_a_worker_does_not_tell_are_not_taken_for_none() -> None:
     assert (
         "1.0.0+aaaa: 2 paused, jobs not known; their slot was given away: not drained yet"
     ) in text(look(observation=replace(heard, workers=silent)))
+
+
+def given_away_and_silent(at: str = "2026-11-22T11:59:58+00:00") -> Observation:
+    """The old release's second worker runs and does not answer."""
+    slots = {"green": state().slots["green"], "blue": Slot(identity="1.2.0+cccc", claim=3)}
+    seen = observation(slots=slots)
+    assert seen.workers
+    silent = node(NAMES.worker(OLD.identity, 2))
+    heard = {name: worker for name, worker in seen.workers.workers.items() if name != silent}
+    return replace(seen, workers=seen.workers.model_copy(update={"workers": heard, "at": at}))
+
+
+def test_a_worker_that_never_answers_again_is_named_with_the_command_that_ends_it() -> None:
+    name = NAMES.worker(OLD.identity, 2)
+    assert (
+        "1.0.0+aaaa: 1 paused, 1 silent, 0 jobs; their slot was given away: not drained yet; "
+        f"no answer from {name}. Should that last: `docker stop {name}`, and the next run removes "
+        "them; jobs that they had are done by the live release once the visibility timeout is over"
+    ) in text(look(observation=given_away_and_silent()))
+
+
+def test_a_stopped_worker_is_waited_for_by_nobody() -> None:
+    found = stopped(containers(), NAMES.worker(OLD.identity, 2))
+    assert "no answer" not in text(look(observation=given_away_and_silent(), containers=found))
+
+
+def test_workers_that_nobody_asks_are_not_called_unresponsive() -> None:
+    assert "no answer" not in text(
+        look(observation=given_away_and_silent(at="2026-11-22T11:50:00+00:00"))
+    )
 
 
 def test_an_old_report_of_the_workers_says_its_age() -> None:

@@ -190,18 +190,36 @@ def run(
     return declaration
 
 
+def declare(lines: Callable[[], None]) -> Declaration:
+    """What some lines declare, without the program around them."""
+    declaration = Declaration()
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    mocks.set_mocks(
+        cast(Any, None),
+        project="ytempire",
+        stack="lines",
+        monitor=_Monitor(declaration, None),
+        organization="organization",
+    )
+    asyncio.get_event_loop().run_until_complete(run_pulumi_func(lambda: _stack(lines)))
+    return declaration
+
+
 async def _program() -> None:
     await run_pulumi_func(_main)
 
 
 def _main() -> None:
-    """In a stack of its own, as the language host does it."""
-    set_root_resource(cast(Any, None))
-
     def main() -> None:
         runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
-    Stack(main)
+    _stack(main)
+
+
+def _stack(lines: Callable[[], None]) -> None:
+    """In a stack of its own, as the language host does it."""
+    set_root_resource(cast(Any, None))
+    Stack(lines)
 
 
 def _identity(_: object, tag: str) -> ImageIdentity:

@@ -418,7 +418,8 @@ def test_everything_that_changes_the_host_comes_after_the_gate(declared: Runs, s
     [
         ("postgres-roles", "claim"),
         ("claim", "backup"),
-        ("backup", "image"),
+        ("claim", "image"),
+        ("backup", "migrate"),
         ("image", "migrate"),
         ("migrate", "app"),
         ("app", "healthy"),
@@ -433,12 +434,13 @@ def test_a_slots_steps_come_in_order(earlier: str, later: str) -> None:
     assert before in declared.after(named[f"green-{later}"])
 
 
-def test_workers_and_beat_start_after_a_healthy_app_and_before_they_are_asked() -> None:
+def test_workers_and_beat_boot_beside_the_app_and_are_asked_when_it_is_healthy() -> None:
     declared = second("sandbox")
     identity = wanted("sandbox", version="1.1.0").identity
     crew = {f"worker-{identity}-1", f"beat-{identity}"}
-    assert crew <= declared.after(declared.step("green-workers"))
-    assert all("green-healthy" in declared.after(declared.container(name)) for name in crew)
+    assert {*crew, "green-healthy"} <= declared.after(declared.step("green-workers"))
+    befores = [declared.after(declared.container(name)) for name in crew]
+    assert all("green-migrate" in before and "green-app" not in before for before in befores)
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,10 @@ def test_redis_conf_holds_no_password() -> None:
     assert "placeholder" not in redis_conf(configured().redis, "/etc/ytempire")
 
 
-def test_the_unnamed_user_may_only_ping() -> None:
+def test_nobody_can_be_the_unnamed_user_who_may_replay_all_that_is_on_disk() -> None:
     assert (
         users_acl(configured().redis, "operator").splitlines()[0]
-        == "user default on nopass -@all +ping"
+        == "user default off resetpass ~* &* +@all"
     )
 
 

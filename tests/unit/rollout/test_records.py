@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import ValidationError
 
 from rollout.records import (
+    KINDS,
     RECORDS,
     BackupManifest,
     Change,
@@ -36,8 +37,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "version": "1.2.0",
         "digest": DIGEST,
         "commit": "24e200f",
-        "notes": "Thumbnails can be chosen.",
-        "documentation": {"status": "pass", "source": "docs/thumbnails.md"},
+        "notes": "releases/1.2.0.md",
+        "documentation": ["docs/thumbnails.md"],
         "tests": "reports/1.2.0.xml",
         "reviewed_by": ["team lead"],
         "rollback": {**ROLLBACK, "reviewed_by": "platform ops lead", "reviewed_at": NOW},
@@ -81,7 +82,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "begins": NOW,
         "ends": "2025-01-10T06:10:00Z",
         "sent": "2025-01-09T06:00:00Z",
+        "message_id": "1736402400.000100",
         "text": "1.2.0 goes out tonight.",
+        "release": "1.2.0",
         "delivered": {"status": "pass", "source": "the chat's answer"},
     },
     "rota": {
@@ -97,9 +100,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "change": {
         "id": "CR-17",
-        "requestor": "team lead",
+        "requestor": "deployer",
         "date": "2025-01-09",
         "category": "normal",
+        "kind": "feature-deployment",
         "priority": "medium",
         "description": "Deploy 1.2.0: thumbnails can be chosen.",
         "impact": {
@@ -113,6 +117,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "testing": {"unit": {"status": "pass", "source": "reports/1.2.0.xml"}},
         "approvals": [{"role": "team-lead", "by": "team lead", "at": NOW}],
         "release": "1.2.0",
+        "history": [
+            {"at": "2025-01-09T05:00:00Z", "by": "deployer", "state": "new"},
+            {"at": NOW, "by": "team lead", "state": "approved"},
+        ],
     },
     "event": {
         "at": NOW,
@@ -178,8 +186,7 @@ def test_an_unknown_key_is_refused_inside_too() -> None:
 
 def test_evidence_that_is_not_there_is_unknown() -> None:
     release = ReleaseRecord(version="1.2.0")
-    found = (release.documentation.status, release.critical_bugs.status)
-    assert found == (Status.UNKNOWN, Status.UNKNOWN)
+    assert release.critical_bugs.status == Status.UNKNOWN
     assert (release.digest, release.migrations, release.announcement) == (None, None, None)
 
 
@@ -230,6 +237,42 @@ def test_on_call_is_confirmed_only_by_an_acknowledgement(
         del shift["acknowledged"]
     rota = Rota.model_validate_json(json.dumps({"shifts": [shift]}))
     assert rota.confirmed(at) == expected
+
+
+def test_on_call_is_not_confirmed_by_somebody_else() -> None:
+    shift = {**EXAMPLES["rota"]["shifts"][0], "acknowledged": {"by": "deployer", "at": NOW}}
+    rota = Rota.model_validate_json(json.dumps({"shifts": [shift]}))
+    assert rota.confirmed(datetime(2025, 1, 11, tzinfo=UTC)) == Status.FAIL
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (
+            {"category": "standard"},
+            "kind: expected one of security-patch, log-rotation, certificate-renewal, "
+            "backup-verification, because category is standard, got 'feature-deployment'",
+        ),
+        (
+            {"category": "emergency", "kind": "critical-bug-fix"},
+            "reason: expected why an emergency can't wait, got none",
+        ),
+        (
+            {"history": [{"at": NOW, "by": "deployer", "state": "approved"}]},
+            "history[0].state: expected 'new', got 'approved'",
+        ),
+    ],
+)
+def test_a_change_does_not_contradict_itself(broken: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Change.model_validate_json(json.dumps({**EXAMPLES["change"], **broken}))
+    assert str(caught.value.errors()[0]["ctx"]["error"]) == words
+
+
+def test_every_kind_of_change_has_a_category() -> None:
+    listed = {kind for kinds in KINDS.values() for kind in kinds}
+    schema = json.loads(schema_text("change"))
+    assert set(schema["properties"]["kind"]["enum"]) == listed
 
 
 def test_a_backups_key_is_in_utc() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rollout.settings import Settings, SettingsError, keys, load, secret_keys
+from rollout.settings import Settings, SettingsError, keys, load, load_checklist, secret_keys
 from tests.unit.stack_files import PLACEHOLDERS, declared, raw
 
 
@@ -22,7 +22,9 @@ def test_the_program_reads_the_keys_that_the_project_declares() -> None:
 
 @pytest.mark.parametrize("key", sorted(declared()))
 def test_every_key_has_type_description_and_default(key: str) -> None:
-    assert {"type", "description", "default"} <= set(declared()[key])
+    described = set(declared()[key])
+    assert {"type", "description", "default"} <= described
+    assert described <= {"type", "description", "default", "items"}  # an unquoted comma makes more
 
 
 def test_a_key_is_described_as_secret_exactly_when_it_is() -> None:
@@ -65,7 +67,7 @@ def test_one_mistake_is_counted_in_the_singular() -> None:
     ("key", "value", "expected"),
     [
         ("version", "latest", "version: expected an exact version (latest is none), got 'latest'"),
-        ("watchSeconds", "0", "watchSeconds: expected greater than or equal to 1, got '0'"),
+        ("watchSeconds", "-1", "watchSeconds: expected greater than or equal to 0, got '-1'"),
         ("redisPassword", "a b", "redisPassword: expected a value without blanks, got (secret)"),
         (
             "version",
@@ -75,6 +77,40 @@ def test_one_mistake_is_counted_in_the_singular() -> None:
         ),
         ("protect", "perhaps", "protect: expected true or false, got 'perhaps'"),
         ("environment", "", "environment: expected a value (it is empty), got ''"),
+        (
+            "backupBucket",
+            "Ytempire.Backups",
+            "backupBucket: expected a bucket's name: 3 to 63 of a-z, 0-9 and -, "
+            "got 'Ytempire.Backups'",
+        ),
+        (
+            "backupBucket",
+            "b" * 56,
+            "backupBucket: expected at most 55 characters, because its users are named "
+            f"BUCKET-IDENTITY, got '{'b' * 56}'",
+        ),
+        (
+            "backupLogBucket",
+            "x",
+            "backupLogBucket: expected a bucket's name: 3 to 63 of a-z, 0-9 and -, got 'x'",
+        ),
+        (
+            "backupEndpoint",
+            "127.0.0.1:5000",
+            "backupEndpoint: expected an address such as http://127.0.0.1:5000, or nothing for AWS "
+            "itself, got '127.0.0.1:5000'",
+        ),
+        (
+            "backupKmsKey",
+            "alias/ytempire",
+            "backupKmsKey: expected a key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or nothing for "
+            "S3's own, got 'alias/ytempire'",
+        ),
+        (
+            "backupPrunePercent",
+            "101",
+            "backupPrunePercent: expected less than or equal to 100, got '101'",
+        ),
         (
             "dockerHost",
             "tcp://h:2375",
@@ -255,3 +291,69 @@ def sandbox() -> Settings:
 )
 def test_values_arrive_typed_and_grouped(sandbox: Settings, got: Any, expected: Any) -> None:
     assert got(sandbox) == expected
+
+
+# The checklist's limits
+
+INFRA = "7.1, Infrastructure Check"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("checklistTestPercent", "94", "at least 95 in production (manual 7.1, Code Readiness)"),
+        (
+            "checklistCpuPercent",
+            "71",
+            "at most 70 in production (manual 7.1, Infrastructure Check)",
+        ),
+        (
+            "checklistMemoryPercent",
+            "81",
+            f"at most 80 in production (manual {INFRA})",
+        ),
+        (
+            "checklistDiskFreePercent",
+            "19",
+            f"at least 20 in production (manual {INFRA})",
+        ),
+        ("checklistBackupHours", "6", "at most 4 in production (manual 7.3, Backup Schedule)"),
+        ("changeLeadHours", "12", "at least 24 in production (manual 5.2, Change Categories)"),
+        ("deployMaxPerDay", "2", "at most 1 in production (manual 7.1, Deployment Approach)"),
+    ],
+)
+def test_production_is_never_laxer_than_the_manual(key: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load("production", {**raw("production"), key: value})
+    assert caught.value.mistakes == [f"{key}: expected {expected}, got {value}"]
+
+
+def test_production_deploys_in_the_manual_s_window() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load("production", {**raw("production"), "deployWindow": "20:00-02:00"})
+    assert caught.value.mistakes == [
+        "deployWindow: expected hours within 22:00-02:00 America/Los_Angeles in production "
+        "(manual 7.1, Deployment Approach), got 20:00-02:00 America/Los_Angeles"
+    ]
+
+
+def test_production_may_be_stricter() -> None:
+    strict = {"checklistCpuPercent": "50", "deployWindow": "23:00-01:00"}
+    assert load("production", {**raw("production"), **strict}).checklist.cpu_percent == 50
+
+
+def test_the_checklist_is_read_without_the_secrets() -> None:
+    secrets = dict.fromkeys(secret_keys(), "")
+    checklist, operations = load_checklist("production", {**raw("production"), **secrets})
+    assert (checklist.disk_free_percent, operations.max_per_day) == (20, 1)
+
+
+def test_the_checklist_s_mistakes_come_at_once() -> None:
+    wrong = {"checklistCpuPercent": "much", "checklistMounts": '["here"]', "deployWindow": "late"}
+    with pytest.raises(SettingsError) as caught:
+        load_checklist("sandbox", {**raw("sandbox"), **wrong})
+    assert caught.value.mistakes == [
+        "checklistCpuPercent: expected a number, got 'much'",
+        "checklistMounts[0]: expected a path on the host, such as /mnt/backup, got 'here'",
+        "deployWindow: expected a window such as 22:00-02:00, got 'late'",
+    ]

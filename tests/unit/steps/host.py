@@ -45,7 +45,7 @@ class Host:
     verbs: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
 
     def answers(self, *words: str, then: tuple[dict[str, Any], ...] = (), **reply: Any) -> None:
-        """`docker WORDS…` answers `reply` (out, error, code, sleep), later calls `then`."""
+        """`docker WORDS…` answers `reply` (first, sleep, out, error, code), later calls `then`."""
         self.rules.append({"words": list(words), "answers": [reply, *then]})
         (self.home / "rules").write_text(repr(self.rules))
 
@@ -109,12 +109,17 @@ def inspected(
     code: int = 0,
     labels: dict[str, str] | None = None,
     oom: bool = False,
+    check: tuple[str, ...] = (),
+    check_seconds: float = 5,
 ) -> str:
     state: dict[str, Any] = {"Status": status, "ExitCode": code, "OOMKilled": oom, "Error": ""}
     if health:
         state["Health"] = {"Status": health, "Log": [{"Output": output}] if output else []}
     found = {"Name": f"/{name}", "State": state, "RestartCount": restarts}
-    return json.dumps([{**found, "Config": {"Labels": labels or {}}}])
+    config: dict[str, Any] = {"Labels": labels or {}}
+    if check:
+        config["Healthcheck"] = {"Test": check, "Timeout": int(check_seconds * 1e9)}
+    return json.dumps([{**found, "Config": config}])
 
 
 def state_of(live: dict[str, str] | None = LIVE, serial: int = 1, **more: Any) -> dict[str, Any]:

@@ -67,6 +67,10 @@ MIGRATE = steps.Migrate(
     memory=256,
     timeout=5,
     labels={"ytempire.stack": "test"},
+    postgres=NAMES.postgres,
+    database="ytempire",
+    database_user="ytempire",
+    migrations_table="django_migrations",
     colour="green",
     key=KEY,
 )

@@ -24,15 +24,33 @@ def main(argv: list[str]) -> int:
 
 
 def answer(argv: list[str]) -> int:
-    """By the newest rule whose words begin the call; its answers in turn, the last for ever."""
+    several = argv[:2] == ["container", "inspect"] and len(argv) > 3
+    if several and not any(rule["words"] == argv[:2] for rule in load("rules")):
+        return inspect(argv[2:])
+    reply = rule_for(argv)
+    sys.stdout.write(reply.get("first", ""))
+    sys.stdout.flush()
+    time.sleep(reply.get("sleep", 0))
+    sys.stdout.write(reply.get("out", ""))
+    sys.stderr.write(reply.get("error", ""))
+    return int(reply.get("code", 0))
+
+
+def inspect(names: list[str]) -> int:
+    """Several at once: one list of those that are there, a complaint for each of the others."""
+    replies = [rule_for(["container", "inspect", name]) for name in names]
+    found = [reply["out"][1:-1] for reply in replies if reply.get("out")]
+    sys.stdout.write(f"[{','.join(found)}]")
+    sys.stderr.write("\n".join(reply.get("error", "") for reply in replies))
+    return max(int(reply.get("code", 0)) for reply in replies)
+
+
+def rule_for(argv: list[str]) -> dict[str, Any]:
+    """The newest rule whose words begin the call; its answers in turn, the last for ever."""
     for number, rule in reversed(list(enumerate(load("rules")))):
         if argv[: len(rule["words"])] == rule["words"]:
-            reply = turn(f"rule{number}", rule["answers"])
-            time.sleep(reply.get("sleep", 0))
-            sys.stdout.write(reply.get("out", ""))
-            sys.stderr.write(reply.get("error", ""))
-            return int(reply.get("code", 0))
-    return 0
+            return turn(f"rule{number}", rule["answers"])
+    return {}
 
 
 def agent() -> int:
@@ -68,6 +86,7 @@ def load(name: str) -> list[Any]:
 
 
 def turn(name: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Each call takes the next one."""
     with open(os.path.join(HOME, f"{name}.turn"), "a") as file:
         file.write(".")
         file.flush()

@@ -35,6 +35,24 @@ def test_a_healthy_container_is_waited_for(host: Host) -> None:
     assert not host.calls("stop")
 
 
+def test_a_container_s_own_check_is_made_before_docker_s_turn_comes(host: Host) -> None:
+    host.container(APP, {**STARTING, "check": ("CMD", "curl", "-f", "localhost")})
+    host.answers("exec", APP, code=7, then=({},))
+    ran = host.step("healthy", HEALTHY)
+    assert ran.out.startswith(f"{APP}: ready after 0.")
+    asked = [call["argv"] for call in host.calls("exec", APP)]
+    assert asked == [["exec", APP, "curl", "-f", "localhost"]] * 2
+
+
+def test_a_check_that_hangs_is_left_to_docker(host: Host) -> None:
+    hanging = {**STARTING, "check": ("CMD-SHELL", "curl localhost"), "check_seconds": 0.1}
+    host.container(APP, hanging, hanging, IDLE)
+    host.answers("exec", APP, sleep=5)
+    ran = host.step("healthy", HEALTHY)
+    assert ran.code == 0
+    assert len(host.calls("exec", APP)) == 1
+
+
 def test_a_stopped_container_is_started(host: Host) -> None:
     host.container(APP, {"status": "exited", **IDLE}, STARTING, IDLE)
     ran = host.step("healthy", HEALTHY)

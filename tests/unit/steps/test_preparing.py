@@ -95,6 +95,7 @@ def test_a_migration_runs_hardened_with_its_secrets_by_name(host: Host) -> None:
     assert create["env"]["DATABASE_URL"] == SECRET
     assert not any("hush-hush" in word for call in host.calls() for word in call["argv"])
     assert ran.out.startswith("Applying app.0002... OK\nmigrated in ")
+    assert ran.out.endswith(" s: nothing to apply\n")
 
 
 def test_a_migration_joins_its_other_networks_before_it_starts(host: Host) -> None:
@@ -102,7 +103,7 @@ def test_a_migration_joins_its_other_networks_before_it_starts(host: Host) -> No
     host.step("migrate", MIGRATE)
     verbs = [call["argv"][0] for call in host.calls() if call["argv"][0] != "container"]
     done = [verb for verb in verbs if verb != "exec"]
-    assert done == ["create", "network", "start", "logs", "wait", "rm"]
+    assert done == ["create", "network", "start", "logs", "rm"]
 
 
 def test_a_done_migration_is_marked(host: Host) -> None:
@@ -124,10 +125,56 @@ def test_a_failed_migration_says_what_holds_and_what_to_do(host: Host) -> None:
         f"The migration failed with exit code 1 ({MIGRATION} on {HOST}).\n"
         "Its last lines:\n"
         "  ProgrammingError at postgres://ytempire:***@postgres:5432/ytempire\n"
-        "The live release goes on serving; what was applied stays applied (expand/contract).\n"
-        "Next: fix it and run again: `ytops up 1.1.0`\n"
+        "Applied before that, and kept: nothing.\n"
+        "The live release goes on serving; what was applied stays (expand/contract).\n"
+        "Next: fix the cause, then the same release again, `ytops up 1.1.0`, or another one; "
+        "`ytops rehearse VERSION` tries it on a copy first\n"
     )
     assert not host.asked("mark")
+
+
+def recorded(host: Host, before: str, after: str) -> None:
+    """What the table of migrations holds before the migration, and after it."""
+    host.answers("exec", "--interactive", NAMES.postgres, out=before, then=({"out": after},))
+
+
+def test_a_migration_says_what_it_applied(host: Host) -> None:
+    migration(host)
+    recorded(host, "app.0001_a\n", "app.0001_a\napp.0002_b\napp.0003_c\n")
+    assert host.step("migrate", MIGRATE).out.endswith(" s: applied app.0002_b, app.0003_c\n")
+
+
+def test_without_a_table_of_migrations_nothing_is_said_of_them(host: Host) -> None:
+    migration(host)
+    ran = host.step("migrate", MIGRATE.model_copy(update={"migrations_table": ""}))
+    assert ran.out.startswith("migrated in ")
+    assert ran.out.endswith(" s\n")
+    assert not host.calls("exec", "--interactive", NAMES.postgres)
+
+
+def test_a_failed_migration_says_what_was_applied_what_failed_and_what_remains(host: Host) -> None:
+    said = 'column "transcript" of relation "videos" does not exist'
+    output = f"  Applying app.0002_b... OK\n  Applying app.0003_c...\nerror: {said}\n"
+    migration(host, code=1, out=output)
+    recorded(host, "app.0001_a\n", "app.0001_a\napp.0002_b\n")
+    server = (
+        f"12:00:00 UTC [8] ERROR:  {said}\n"
+        "12:00:00 UTC [8] STATEMENT:  ALTER TABLE videos ALTER COLUMN transcript SET NOT NULL\n"
+    )
+    host.answers("logs", "--tail", "500", NAMES.postgres, out=server)
+    assert host.step("migrate", MIGRATE).error == (
+        f"The migration failed with exit code 1 ({MIGRATION} on {HOST}).\n"
+        "Its last lines:\n"
+        "    Applying app.0002_b... OK\n"
+        "    Applying app.0003_c...\n"
+        f"  error: {said}\n"
+        "Applied before that, and kept: app.0002_b.\n"
+        "Failed: app.0003_c. It and what follows it remain to be applied.\n"
+        "The statement: ALTER TABLE videos ALTER COLUMN transcript SET NOT NULL\n"
+        "The live release goes on serving; what was applied stays (expand/contract).\n"
+        "Next: fix the cause, then the same release again, `ytops up 1.1.0`, or another one; "
+        "`ytops rehearse VERSION` tries it on a copy first\n"
+    )
 
 
 def test_a_migration_that_ran_out_of_memory_says_so(host: Host) -> None:

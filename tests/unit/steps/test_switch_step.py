@@ -44,12 +44,19 @@ def test_a_switch_is_begun_checked_watched_and_confirmed(switch: Host) -> None:
     ran = switch.step("switch", SWITCH)
     assert verbs(switch) == ["begin", "watch", "confirm"]
     lines = ran.out.splitlines()
-    assert lines[0].startswith("ytempire-test-green: ready after 0.")
-    assert lines[1] == "moving traffic"
-    assert lines[2].startswith("verified in ")
-    assert lines[2].endswith(": nginx, app, postgres, redis, celery, endpoints, database, broker")
-    assert lines[3] == "watched for 30 s: 312 requests, 0 errors, p95 41 ms"
-    assert lines[4].startswith("1.1.0+bbbbbbbbbbbb in green serves, after ")
+    assert lines[0] == "moving traffic"
+    assert lines[1].startswith("verified in ")
+    assert lines[1].endswith(": nginx, app, postgres, redis, celery, endpoints, database, broker")
+    assert lines[2] == "watched for 30 s: 312 requests, 0 errors, p95 41 ms"
+    assert lines[3].startswith("1.1.0+bbbbbbbbbbbb in green serves, after ")
+
+
+def test_a_switch_without_a_watch_is_checked_and_confirmed(switch: Host) -> None:
+    unwatched = SWITCH.watch.model_copy(update={"seconds": 0})
+    switch.step("switch", SWITCH.model_copy(update={"watch": unwatched}))
+    assert verbs(switch) == ["begin", "confirm"]
+    (confirmed,) = switch.asked("confirm")
+    assert confirmed["note"] == "not watched"
 
 
 def test_the_agent_is_told_all_that_it_must_know(switch: Host) -> None:
@@ -133,7 +140,7 @@ def test_a_failed_check_of_the_database_moves_back_and_blames_no_release(switch:
 
 
 def test_a_failed_check_of_the_release_withdraws_it(switch: Host) -> None:
-    switch.container(WORKER, {}, {}, {"status": "restarting"})
+    switch.container(WORKER, {}, {"status": "restarting"})
     switch.step("switch", SWITCH)
     (abort,) = switch.asked("abort")
     assert abort["why"] == f"celery is restarting ({WORKER})"
@@ -208,7 +215,7 @@ def test_the_agent_hears_from_a_switch_that_waits(
     switch.agent("watch", {"silent": True})
     monkeypatch.setattr("ops.agent.RENEW_SECONDS", 0.05)
     monkeypatch.setattr("ops.agent.SILENCE_SECONDS", 0.4)
-    parameters = SWITCH.model_copy(update={"watch": SWITCH.watch.model_copy(update={"seconds": 0})})
+    parameters = SWITCH.model_copy(update={"watch": SWITCH.watch.model_copy(update={"seconds": 1})})
     ran = switch.step("switch", parameters)
-    assert "The switch agent did not answer `watch` in 0 s." in ran.error
+    assert "The switch agent did not answer `watch` in 1 s." in ran.error
     assert switch.renewals() >= 2

@@ -70,3 +70,12 @@ def test_missing_tools_are_a_sentence_with_the_next_command(checkout: Path) -> N
 def test_path_that_make_would_misread_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnmetError, match="make and the shell read differently"):
         environment.variables(tmp_path / "my checkout", "sandbox")
+
+
+def test_the_cli_keeps_no_log_of_its_own(installed: Path) -> None:
+    home = tools.location(installed, "registries") / "home"
+    (home / "logs").mkdir(parents=True)
+    (home / "logs" / "pulumi-20260101T000000-1-up.log").touch()
+    environment.write(installed, "sandbox")
+    environment.write(installed, "sandbox")
+    assert (home / "logs").is_file()

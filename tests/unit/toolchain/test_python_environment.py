@@ -67,3 +67,10 @@ def test_missing_venv_module_is_a_sentence_for_those_who_are_not_root(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UnmetError, match=r"next: sudo apt-get install .* python3-venv"):
         python_env.install_venv_module(tmp_path / "log")
+
+
+def test_the_pin_of_one_package_comes_with_all_its_hashes() -> None:
+    pins = "tzdata==2 \\\n    --hash=a\nuv==1 \\\n    --hash=b \\\n    --hash=c\nwheel==3\n"
+    assert python_env.pin_of("uv", pins) == "uv==1 \\\n    --hash=b \\\n    --hash=c\n"
+    with pytest.raises(UnmetError, match="does not pin pip"):
+        python_env.pin_of("pip", pins)

@@ -11,7 +11,7 @@ from celery.signals import before_task_publish
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
 
-from app import environment, release
+from app import environment, flaws, release
 
 # The healthcheck looks at their age.
 WORKER_ALIVE = Path("/tmp/celery-worker-alive")
@@ -64,6 +64,16 @@ app.conf.update(
     },
     timezone="UTC",
 )
+
+
+if flaws.has(flaws.BREAKS_CONTRACT):  # Celery's own defaults, and a timeout below a long job's time
+    app.conf.update(
+        broker_transport_options={"visibility_timeout": 60},
+        task_acks_late=False,
+        task_reject_on_worker_lost=None,
+        worker_prefetch_multiplier=4,
+        worker_soft_shutdown_timeout=0,
+    )
 
 
 class AliveFile(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is untyped

@@ -20,6 +20,8 @@ ERRORS_AFTER_SWITCH = "errors-after-switch"
 WRONG_NAME = "wrong-name"
 SLOW_BOOT = "slow-boot"
 HUNG_HEALTH = "hung-health"
+BREAKS_PREVIOUS = "breaks-previous"
+BREAKS_CONTRACT = "breaks-contract"
 KNOWN = {
     "none",
     NEVER_HEALTHY,
@@ -29,6 +31,8 @@ KNOWN = {
     WRONG_NAME,
     SLOW_BOOT,
     HUNG_HEALTH,
+    BREAKS_PREVIOUS,
+    BREAKS_CONTRACT,
 }
 
 SLOW_BOOT_SECONDS = 8

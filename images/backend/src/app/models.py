@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from app import release
+from app import flaws, release
 
 
 class User(models.Model):
@@ -21,7 +21,12 @@ class User(models.Model):
 
 class Channel(models.Model):
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="channels")
-    name = models.CharField(max_length=100, unique=True)
+    # Renamed in one step by the release that breaks the one before.
+    name = models.CharField(
+        max_length=100,
+        unique=True,
+        db_column="title" if flaws.has(flaws.BREAKS_PREVIOUS) else None,
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,0 +1,129 @@
+"""All the evidence for a version, gathered at once. A probe that can't look says why: nothing is
+raised, and nothing is assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ops.docker import Docker
+from ops.errors import OpsError
+from ops.git import Git
+from ops.observe import Observation, observe
+from ops.probes import (
+    backup,
+    bugs,
+    documents,
+    host,
+    junit,
+    load,
+    network,
+    people,
+    requested,
+    review,
+)
+from ops.probes.forge import Forge
+from ops.records import read
+from ops.releases import before
+from rollout.evidence import Evidence, Unknown
+from rollout.names import Names
+from rollout.records import ReleaseRecord, release_path
+from rollout.settings import Checklist
+
+AT_ONCE = 6  # each call over ssh is a connection of its own, and sshd begins to drop at ten
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where evidence is looked for."""
+
+    root: Path
+    names: Names
+    docker: Docker
+    ops_image: str
+    backend_image: str
+    settings: Checklist
+    backups: backup.Store | None = None
+
+    @cached_property
+    def source(self) -> Git:
+        """The product's checkout."""
+        return Git((self.root / self.settings.source).resolve())
+
+
+def gather(sources: Sources, version: str, seen: Observation | None = None) -> Evidence:
+    """The record first, for it names most of the rest; then everything else at once. `seen` is the
+    host as the caller has just observed it; else it is looked at here."""
+    release = _try(lambda: read_release(sources.root, version))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        observed = pool.submit(_try, lambda: seen or observe(sources.docker, sources.names))
+        looks = {**_host(sources, version, observed), **_papers(sources, version, release)}
+        running = {name: pool.submit(_try, look) for name, look in looks.items()}
+        found = {name: future.result() for name, future in running.items()}
+    return Evidence(version=version, release=release, **found)
+
+
+def read_release(root: Path, version: str) -> ReleaseRecord:
+    path = release_path(version)
+    record = read(ReleaseRecord, root, path, f"`ytops release new {version}`")
+    if record.version != version:
+        raise OpsError(f"{path}: version: expected {version!r}, got {record.version!r}")
+    return record
+
+
+def _host(sources: Sources, version: str, observed: Future[Any]) -> dict[str, Callable[[], Any]]:
+    s, docker, image = sources.settings, sources.docker, sources.ops_image
+
+    def of_observation(look: Callable[[Observation], Any]) -> Any:
+        found = observed.result()
+        return found if isinstance(found, Unknown) else look(found)
+
+    return {
+        "load": lambda: load.load(docker, sources.names, image, s.sample_seconds, s.mounts),
+        "network": lambda: network.network(docker, image, s.endpoints),
+        "image": lambda: host.image(docker, f"{sources.backend_image}:{version}"),
+        "backup": lambda: backup.backup(sources.backups, sources.names.stack),
+        "standby": lambda: of_observation(lambda found: host.standby(docker, sources.names, found)),
+        "history": lambda: of_observation(lambda found: host.history(docker, found)),
+    }
+
+
+def _papers(
+    sources: Sources, version: str, release: ReleaseRecord | Unknown
+) -> dict[str, Callable[[], Any]]:
+    root = sources.root
+    looks: dict[str, Callable[[], Any]] = {
+        "rehearsal": lambda: people.rehearsed(root, version),
+        "announced": lambda: people.announced(root, version),
+        "on_call": lambda: people.on_call(root),
+    }
+    if isinstance(release, Unknown):
+        names = ("tests", "review", "bugs", "documentation", "notes", "change")
+        return {**looks, **dict.fromkeys(names, lambda: release)}
+    forge, git = Forge.of(sources.settings), Git(root)
+    notes = (release.notes,) if release.notes else ()
+    return {
+        **looks,
+        "tests": lambda: junit.suite(root, release),
+        "review": lambda: review.review(sources.source, forge, release, before(root, version)),
+        "bugs": lambda: bugs.bugs(forge, sources.settings.forge_label, release),
+        "documentation": lambda: documents.documents(
+            git, release.documentation, release, before(root, version)
+        ),
+        "notes": lambda: documents.documents(git, notes, release, before(root, version)),
+        "change": lambda: requested.requested(root, release),
+    }
+
+
+def _try(look: Callable[[], Any]) -> Any:
+    try:
+        return look()
+    except OpsError as error:
+        why, _, next = str(error).partition("Next: ")
+        return Unknown(why=" ".join(why.split()), next=next.strip())
+    except Exception as error:
+        return Unknown(why=f"unexpected {type(error).__name__}: {' '.join(str(error).split())}")

@@ -1,0 +1,1 @@
+"""The probes: each gathers the evidence of one or two items of the checklist."""

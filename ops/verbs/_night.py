@@ -1,0 +1,64 @@
+"""What the checklist's verbs share: where the evidence is, the limits, and who is at it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ops.agent import who
+from ops.gather import Sources
+from ops.git import Git
+from ops.probes.backup import Folder
+from ops.verbs._exit import Misused
+from ops.verbs._place import Place
+from rollout.judge import Limits
+from rollout.settings import Checklist, Operations, SettingsError, load_checklist
+
+
+def limits(place: Place) -> Limits:
+    """What a deploy of this stack is judged by."""
+    keys = {
+        info.alias or name
+        for group in (Checklist, Operations)
+        for name, info in group.model_fields.items()
+    }
+    try:
+        raw = {key: place.configuration.get(key) for key in keys}
+        return Limits(*load_checklist(place.stack, raw))
+    except SettingsError as error:
+        raise Misused(str(error)) from None
+
+
+def sources(place: Place, found: Limits, backups: Path | None = None) -> Sources:
+    return Sources(
+        root=place.root,
+        names=place.names,
+        docker=place.docker,
+        ops_image=place.configuration.get("opsImage"),
+        backend_image=place.configuration.get("backendImage"),
+        settings=found.checklist,
+        backups=Folder(backups) if backups else None,
+    )
+
+
+def person(place: Place, named: str = "") -> str:
+    """Who acts, as the commits of this checkout name them."""
+    return named or Git(place.root).user() or who()
+
+
+def now() -> datetime:
+    """As records write it: to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def moment(text: str, option: str) -> datetime:
+    """A time that a person typed. Raises Misused."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise Misused(
+            f"{option}: expected a time with its zone, such as 2025-01-10T22:00-08:00, got {text!r}"
+        )
+    return found

@@ -1,0 +1,296 @@
+"""The manual's pre-deployment checklist (7.1), judged from evidence.
+
+`ITEMS` is the one table of items. `evaluate` gives each a status: what nobody measured is unknown,
+and unknown is not passed. Pure: probes gather (`ops/probes/`), the gate and its policies enforce.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from rollout import changes, judge
+from rollout.evidence import Evidence, Unknown
+from rollout.judge import Case, Found, Limits, Phase
+from rollout.records import Status, Time
+from rollout.state import Record
+
+Kind = Literal["deploy", "rollback"]
+
+CODE, HOST, PEOPLE = (
+    "7.1, Code Readiness",
+    "7.1, Infrastructure Check",
+    "7.1, Communication",
+)
+APPROACH, CHANGES = "7.1, Deployment Approach", "5.2, Change Categories"
+
+
+class Item(Record):
+    """One line of the checklist: what it says, how it stands, and what to do about it.
+
+    `required`: a deploy stops unless it passes or was waived. `next` is empty where nothing is to
+    be done."""
+
+    id: str
+    title: str
+    section: str
+    status: Status
+    measured: str
+    limit: str
+    by: str = ""
+    at: Time | None = None
+    next: str = ""
+    required: bool = True
+
+    @property
+    def stops(self) -> bool:
+        return self.required and self.status not in (Status.PASS, Status.WAIVED)
+
+
+Judge = Callable[[Case], Found]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One item of the table. `tonight`: it can only be true on the night, so that a pull request's
+    preview merely shows it. `waivable`: an emergency change may pass it by (manual 5.2)."""
+
+    id: str
+    title: str
+    section: str
+    judge: Judge
+    next: str
+    tonight: bool = False
+    waivable: bool = False
+
+
+def evaluate(
+    evidence: Evidence, limits: Limits, now: datetime, phase: Phase, kind: Kind = "deploy"
+) -> tuple[Item, ...]:
+    """Every item of the checklist, in the manual's order. A rollback is never blocked: nothing is
+    required of it."""
+    case = Case(evidence, limits, now, phase)
+    return tuple(_item(entry, case, _excuse(evidence), kind) for entry in ITEMS)
+
+
+def blocking(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Those that stop the run."""
+    return tuple(item for item in items if item.stops)
+
+
+def waived(items: Iterable[Item]) -> tuple[str, ...]:
+    """The ids of what an emergency passes by: to be recorded with its deploy."""
+    return tuple(item.id for item in items if item.status is Status.WAIVED)
+
+
+def refusal(item: Item) -> str:
+    """Why an item stops the deploy: the item, the measured value, the limit, the manual's section,
+    and the next command."""
+    limit = f"; the limit: {item.limit}" if item.limit else ""
+    when = f" at {item.at:%Y-%m-%d %H:%M} UTC" if item.at else ""
+    source = f" [{item.by}{when}]" if item.by else ""
+    return (
+        f"{item.id}: {item.title} must hold (manual {item.section}), and it is {item.status}: "
+        f"{item.measured}{limit}{source}. Next: {item.next}"
+    )
+
+
+def _excuse(evidence: Evidence) -> str:
+    """An emergency's, unless the records of changes can't be believed."""
+    found = evidence.change
+    if isinstance(found, Unknown) or found.tampered:
+        return ""
+    return changes.excuse(found.change, evidence.version)
+
+
+def _item(entry: Entry, case: Case, excuse: str, kind: Kind) -> Item:
+    found = entry.judge(case)
+    status, measured = found.status, found.measured
+    if excuse and entry.waivable and status in (Status.FAIL, Status.UNKNOWN):
+        status, measured = Status.WAIVED, f"{measured}; waived by {excuse}"
+    good = status in (Status.PASS, Status.WAIVED)
+    return Item(
+        id=entry.id,
+        title=entry.title,
+        section=entry.section,
+        status=status,
+        measured=measured,
+        limit=found.limit,
+        by=found.by,
+        at=found.at,
+        next="" if good else (found.next or entry.next.format(version=case.version)),
+        required=kind == "deploy" and not (case.phase == "preview" and entry.tonight),
+    )
+
+
+RECORD = "releases/{version}.yaml"
+
+ITEMS = (
+    # Code Readiness
+    Entry(
+        "tests",
+        "all tests pass",
+        CODE,
+        judge.tests,
+        f"run the tests of the release's commit, commit the JUnit report and name it as `tests` "
+        f"in {RECORD}",
+    ),
+    Entry(
+        "review",
+        "the code was reviewed",
+        CODE,
+        judge.review,
+        f"have somebody review it who did not write it, and name them as `reviewed_by` in {RECORD}",
+    ),
+    Entry(
+        "critical-bugs",
+        "no critical bug is open",
+        CODE,
+        judge.bugs,
+        f"close them; without a forge, sign the statement `critical_bugs` in {RECORD}",
+    ),
+    Entry(
+        "documentation",
+        "the documentation is up to date",
+        CODE,
+        judge.documentation,
+        f"write it, name {{version}} in it, and list it as `documentation` in {RECORD}",
+    ),
+    Entry(
+        "release-notes",
+        "the release notes are written",
+        CODE,
+        judge.notes,
+        f"write them, name {{version}} in them, and name them as `notes` in {RECORD}",
+    ),
+    # Infrastructure Check
+    Entry(
+        "server-resources",
+        "the server has CPU and memory to spare",
+        HOST,
+        judge.resources,
+        "see what takes them (`docker stats`), then `ytops checklist {version}`",
+        tonight=True,
+    ),
+    Entry(
+        "disk-space",
+        "the disks have room",
+        HOST,
+        judge.disk,
+        "make room (`docker system df`; `docker image prune` keeps what runs), then "
+        "`ytops checklist {version}`",
+        tonight=True,
+    ),
+    Entry(
+        "backup",
+        "a backup was completed",
+        HOST,
+        judge.backup,
+        "make one and have it verified, then `ytops checklist {version}`",
+        tonight=True,
+    ),
+    Entry(
+        "migrations",
+        "the database migrations were tested",
+        HOST,
+        judge.migrations,
+        "`ytops rehearse {version}`",
+    ),
+    Entry(
+        "network",
+        "the host reaches what a deploy needs",
+        HOST,
+        judge.network,
+        "name the endpoints as `checklistEndpoints` in the stack file, and see to those that do "
+        "not answer; then `ytops checklist {version}`",
+        tonight=True,
+    ),
+    # Communication
+    Entry(
+        "team-notified",
+        "the team was told",
+        PEOPLE,
+        judge.team,
+        "`ytops announce {version}`",
+        tonight=True,
+    ),
+    Entry(
+        "window-announced",
+        "the maintenance window was announced, if needed",
+        PEOPLE,
+        judge.announced,
+        "`ytops announce {version} --to users`",
+        tonight=True,
+    ),
+    Entry(
+        "on-call",
+        "the on-call engineer is confirmed",
+        PEOPLE,
+        judge.on_call,
+        "enter tonight's shift in rota.yaml with its `acknowledged`, and commit it",
+        tonight=True,
+    ),
+    Entry(
+        "rollback-plan",
+        "the rollback plan was reviewed",
+        PEOPLE,
+        judge.plan_reviewed,
+        f"have it reviewed: `rollback` with its `reviewed_by` and `reviewed_at` in {RECORD}",
+    ),
+    Entry(
+        "rollback-ready",
+        "the release to go back to is warm and healthy",
+        PEOPLE,
+        judge.standby,
+        "`ytops status`; `ytops up` mends what was stopped",
+        tonight=True,
+    ),
+    # Deployment Approach
+    Entry(
+        "window",
+        "deploys go in the window",
+        APPROACH,
+        judge.window,
+        "",
+        tonight=True,
+        waivable=True,
+    ),
+    Entry(
+        "once-daily",
+        "one deploy a night at most",
+        APPROACH,
+        judge.daily,
+        "`ytops status`: the host's history is needed to count",
+        tonight=True,
+        waivable=True,
+    ),
+    # Change Management
+    Entry(
+        "change-approved",
+        "the change is approved",
+        CHANGES,
+        judge.change,
+        f"`ytops change new`, and name it as `change` in {RECORD}",
+    ),
+    Entry(
+        "lead-time",
+        "the change was requested in time",
+        CHANGES,
+        judge.lead_time,
+        f"`ytops change new`, and name it as `change` in {RECORD}",
+        tonight=True,
+        waivable=True,
+    ),
+    Entry(
+        "emergencies-documented",
+        "earlier emergencies are documented",
+        CHANGES,
+        judge.emergencies,
+        "`ytops change list`",
+        waivable=True,
+    ),
+)
+"""In the manual's order: 7.1's fourteen (the last is two here: the plan, and what it goes back to),
+then 7.1's window and frequency, then 5.2."""

@@ -61,7 +61,8 @@ class ContainerArgs:
     memory: MB. cpus: cores, 0 for no limit. pids: processes. stop_seconds: from the stop signal
     to the kill. ports: (address, published, inside). capabilities: what is added to none.
     init: an init process is its first one, for a program that takes orphans for its own children.
-    lacks: what it could not start without; it stays as it is, and is not made anew.
+    lacks: what it could not start without; it stays as it is, and is not made anew. hosts: names
+    and addresses that it knows by itself: Docker's own name service is away while its daemon is.
     """
 
     container: str
@@ -76,6 +77,7 @@ class ContainerArgs:
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     volumes: Sequence[Volume] = ()
     tmpfs: Sequence[str] = ("/tmp",)
+    hosts: Mapping[str, str] = field(default_factory=dict)
     check: Check | None = None
     restart: str = "unless-stopped"
     stop_seconds: int = 30
@@ -130,6 +132,10 @@ def container(
             )
             for v in args.volumes
         ],
+        hosts=[
+            docker.ContainerHostArgs(host=host, ip=address) for host, address in args.hosts.items()
+        ]
+        or None,
         tmpfs=dict.fromkeys(args.tmpfs, _tmpfs_options(args.user)),
         ports=[
             docker.ContainerPortArgs(ip=address, external=published, internal=inside)

@@ -11,6 +11,7 @@ from components.host import Networks, volume
 from components.site import Site
 from components.step import step
 from rollout import steps
+from rollout.names import address
 from rollout.postgres import hba, postgresql_conf
 from rollout.settings import REPLICATION_USER
 
@@ -58,7 +59,13 @@ class Postgres(pulumi.ComponentResource):
                 part="postgres",
                 image=settings.image,
                 user=POSTGRES_UID,
-                networks=[Attachment(networks.data, aliases=("postgres",))],
+                networks=[
+                    Attachment(
+                        networks.data,
+                        address(site.settings.networks.data, "postgres"),
+                        aliases=("postgres",),
+                    )
+                ],
                 memory=settings.memory,
                 pids=512,
                 command=["postgres", "-c", f"config_file={CONFIG_PATH}/postgresql.conf"],

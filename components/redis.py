@@ -11,6 +11,7 @@ from components.host import Networks, volume
 from components.site import Site
 from components.step import step
 from rollout import steps
+from rollout.names import address
 from rollout.redis import OPERATOR, maxmemory, redis_conf, users_acl
 
 CONFIG_PATH = "/etc/ytempire"
@@ -60,7 +61,13 @@ class Redis(pulumi.ComponentResource):
                 part="redis",
                 image=settings.image,
                 user=REDIS_UID,
-                networks=[Attachment(networks.data, aliases=("redis",))],
+                networks=[
+                    Attachment(
+                        networks.data,
+                        address(site.settings.networks.data, "redis"),
+                        aliases=("redis",),
+                    )
+                ],
                 memory=settings.memory,
                 pids=128,
                 command=["redis-server", f"{CONFIG_PATH}/redis.conf"],

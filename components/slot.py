@@ -182,6 +182,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 stop_seconds=site.settings.edge.request_timeout,
                 colour=colour,
                 release=release.identity,
+                hosts=datastores(site),
                 lacks=self._lacks,
             ),
             site,
@@ -235,6 +236,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 check=Check(("CMD-SHELL", "kill -0 1"), WORKER_CHECK_SECONDS, 5, 3),
                 colour=self._slot.colour,
                 release=release.identity,
+                hosts=datastores(site),
                 lacks=self._lacks,
             ),
             site,
@@ -344,6 +346,7 @@ class WorkerCrew(pulumi.ComponentResource):
                 ),
                 stop_seconds=release.worker_stop_seconds,
                 release=release.identity,
+                hosts=datastores(site),
                 lacks=lacking(release, site),
             ),
             site,
@@ -358,6 +361,12 @@ def hold_queue(identity: str) -> str:
 
 def release_environment(release: Release, site: Site) -> dict[str, str]:
     return container_environment(release, site.settings.secrets)
+
+
+def datastores(site: Site) -> dict[str, str]:
+    """The names that the backend knows them by, and where they are."""
+    subnet = site.settings.networks.data
+    return {"postgres": address(subnet, "postgres"), "redis": address(subnet, "redis")}
 
 
 def lacking(release: Release, site: Site) -> str:

@@ -21,9 +21,16 @@ PARAMETERS = "STEP"
 # The type of the resource that carries what policies judge of the configuration.
 CONFIGURATION = "ytempire:rollout:Configuration"
 
-# Places on the app network, counted from its first address. Docker hands out addresses from the
+# Places on a network, counted from its first address. Docker hands out addresses from the
 # lower half's start, so ours begin where a small installation's dynamic ones have ended.
-_PLACES: dict[str, int] = {"edge": 64, "switch": 65, "blue": 66, "green": 67}
+_PLACES: dict[str, int] = {
+    "edge": 64,
+    "switch": 65,
+    "blue": 66,
+    "green": 67,
+    "postgres": 68,
+    "redis": 69,
+}
 
 # Ports inside the networks; only nginx's two public ones are published on the host.
 EDGE_HTTP_PORT = 8080
@@ -92,8 +99,11 @@ def node(container: str) -> str:
     return f"celery@{container}"
 
 
-def address(subnet: str, place: Literal["edge", "switch", "blue", "green"]) -> str:
-    """A fixed address on the app network: containers recreated in another order keep theirs."""
+def address(
+    subnet: str, place: Literal["edge", "switch", "blue", "green", "postgres", "redis"]
+) -> str:
+    """A fixed address: containers recreated in another order keep theirs. The datastores' are on
+    the data network, the others' on the app network."""
     return str(ipaddress.ip_network(subnet)[_PLACES[place]])
 
 

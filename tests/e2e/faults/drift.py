@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from rollout.edge import ACTIVE_CONF, RELOAD_TOKEN
 from tests.e2e.faults.catalogue import Act, Fault, Hits
@@ -96,7 +95,7 @@ def _removed(id_: str, title: str, container: Part, hits: Hits = "nothing") -> F
 
 
 FAULTS = (
-    replace(_removed("idle", "the idle app", idle), bounded=True),
+    _removed("idle", "the idle app", idle),
     _removed("live", "the live app", live, "live"),
     _removed("worker", "the live release's worker", worker),
     _removed("beat", "the live release's beat", beat),

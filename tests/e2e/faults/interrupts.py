@@ -67,7 +67,7 @@ def _of_a_rollback(faults: Iterable[Fault]) -> list[Fault]:
     ]
 
 
-BOUNDED = {"interrupt@switch-mid+rollback", "ytops-interrupt@switch-mid"}
+BOUNDED = {"interrupt@switch-mid+rollback"}
 
 FAULTS = tuple(
     replace(fault, bounded=fault.id in BOUNDED)

@@ -149,7 +149,6 @@ FAULTS = tuple(
             *_of_a_rollback(_kills("step", STEP, step, (MID["switch"],), undone=UNDONE)),
         ],
         "kill-engine@migrate-mid",
-        "kill-engine@healthy-mid",
         "kill-engine@switch-mid+rollback",
         "kill-command@switch-mid+rollback",
         "kill-language@healthy-mid",

@@ -115,7 +115,7 @@ FAULTS = (
     ),
     Fault(
         "kill-idle-app@healthy-mid", APP, f"the idle one, {MID['healthy'].words}",
-        at(MID["healthy"], crash(idle)), ends="arrives", bounded=True,
+        at(MID["healthy"], crash(idle)), ends="arrives",
     ),
     Fault(
         "kill-live-app@healthy-mid", APP, f"the live one, {MID['healthy'].words}",
@@ -139,7 +139,7 @@ FAULTS = (
     ),
     Fault(
         "restart-redis@switch-mid", STORE, f"Redis, {MID['switch'].words}",
-        after(MID["switch"], restart("redis")), hits="store", ends="either", bounded=True,
+        after(MID["switch"], restart("redis")), hits="store", ends="either",
     ),
     Fault(
         "restart-postgres@backup-mid", STORE, f"PostgreSQL, {MID['backup'].words}",

@@ -10,6 +10,7 @@ import pytest
 
 from ops.errors import HostUnreachable, OpsError
 from ops.observe import Observation
+from rollout.names import PART_LABEL
 from rollout.plan import plan
 from tests.unit.components.program import (
     COMMAND,
@@ -607,3 +608,16 @@ def test_the_record_of_a_run_plans_like_the_host() -> None:
 def test_an_update_without_access_ends() -> None:
     with pytest.raises(pulumi.RunError, match="does not answer"):
         run("production", unreachable)
+
+
+@both
+def test_the_backend_knows_the_datastores_while_dockers_name_service_is_away(stack: str) -> None:
+    declared = first(stack)
+    at = {
+        place: declared.container(place).inputs["networksAdvanced"][0]["ipv4Address"]
+        for place in ("postgres", "redis")
+    }
+    for resource in declared.of(CONTAINER):
+        if resource.labels[PART_LABEL] in ("app", "worker", "beat"):
+            known = {entry["host"]: entry["ip"] for entry in resource.inputs["hosts"]}
+            assert known == at, resource.name

@@ -308,11 +308,12 @@ class Switch:
 
     def _verify(self, pending: Pending, release: Release) -> None:
         failure = self._probe(release)
-        if failure is None:
-            return
-        if failure.release_at_fault and not self._source_answers(pending):
-            raise SwitchFailed(f"{failure}; {NOT_BLAMED}")
-        raise SwitchFailed(str(failure), withdraw=failure.release_at_fault)
+        if failure and failure.release_at_fault:
+            if not self._source_answers(pending):
+                raise SwitchFailed(f"{failure}; {NOT_BLAMED}")
+            failure = self._probe(release)  # what both stand on may have been away for a moment
+        if failure:
+            raise SwitchFailed(str(failure), withdraw=failure.release_at_fault)
 
     def _consume(self, release: Release, caller: Caller) -> None:
         silent = self._workers.consume(release, self._config.worker_seconds)

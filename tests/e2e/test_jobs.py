@@ -105,7 +105,9 @@ def test_the_effects_of_each_job_happen_once(story: _Story) -> None:
 
 
 def test_a_job_is_started_again_only_if_a_fault_hit_it(story: _Story) -> None:
-    assert [a for a in story.attempts if story.is_a_repetition_without_a_fault(a)] == []
+    again = {a.job for a in story.attempts if story.is_a_repetition_without_a_fault(a)}
+    told = [str(a) for a in story.attempts if a.job in again]
+    assert not again, "\n".join((*told, "faults:", *map(str, story.faults)))
 
 
 def test_no_job_is_taken_by_a_release_that_is_not_live(story: _Story) -> None:

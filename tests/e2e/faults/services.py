@@ -147,11 +147,11 @@ FAULTS = (
     ),
     Fault(
         "restart-postgres@migrate-mid", STORE, f"PostgreSQL, {MID['migrate'].words}",
-        after(MID["migrate"], restart("postgres")), hits="store", ends="either",
+        after(MID["migrate"], restart("postgres")), hits="store", ends="either", bounded=True,
     ),
     Fault(
         "restart-postgres@switch-mid", STORE, f"PostgreSQL, {MID['switch'].words}",
-        after(MID["switch"], restart("postgres")), hits="store", ends="either", bounded=True,
+        after(MID["switch"], restart("postgres")), hits="store", ends="either",
     ),
     Fault(
         "crash-postgres@switch-mid", STORE, f"PostgreSQL, by a crash, {MID['switch'].words}",

@@ -192,11 +192,17 @@ def test_a_reload_that_nginx_refuses_moves_everything_back(at: World) -> None:
 
 
 def test_a_release_that_answers_wrongly_through_the_edge_is_withdrawn(at: World) -> None:
-    at.host.public_fails = [ProbeFailed("/health: expected 200, got 500", release_at_fault=True)]
+    wrong = ProbeFailed("/health: expected 200, got 500", release_at_fault=True)
+    at.host.public_fails = [wrong, wrong]
     with pytest.raises(SwitchRefused, match="expected 200, got 500"):
         started(at)
     assert is_back(at)
     assert at.state.withdrawn[NEW.identity].serial == 5
+
+
+def test_a_wrong_answer_that_is_right_when_asked_again_stops_nothing(at: World) -> None:
+    at.host.public_fails = [ProbeFailed("/status: expected 200, got 503", release_at_fault=True)]
+    assert started(at)
 
 
 def test_a_release_is_not_blamed_for_what_the_one_before_suffers_too(at: World) -> None:
@@ -245,7 +251,7 @@ def test_web_moves_back_first(at: World) -> None:
 def test_a_failed_first_deploy_leaves_no_release(tmp_path: Path) -> None:
     at = world(tmp_path, host_state().model_copy(update={"live": None}))
     at.host.pointer = at.host.beat = at.host.consumer = None
-    at.host.public_fails = [ProbeFailed("no", release_at_fault=True)]
+    at.host.public_fails = [ProbeFailed("no", release_at_fault=True)] * 2
     with pytest.raises(SwitchRefused, match="moved back to no release"):
         started(at, source=None)
     assert (at.host.pointer, at.host.beat, at.host.consumer) == (None, None, None)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -213,6 +214,7 @@ class _Story:
     def end(self, stream: Stream) -> None:
         """Nothing is queued any more: all of it is done, and the old worker goes."""
         world, self.jobs = self.world, stream.ids
+        wait_until(lambda: _inspected(world, "ping") is not None, "the live worker is silent")
         checking = world.begin("ytops", "verify", "--contract", "--json")
         wait_until(lambda: not self._left(), f"not done: {self._left()}", DONE_SECONDS)
         wait_until(lambda: not _busy(world, self.old_worker), "the agent has not heard of it")
@@ -331,13 +333,18 @@ class _Story:
 
 def _to_be_tried_again(world: World) -> bool:
     """Whether the live worker keeps jobs for later; true while it does not say."""
+    kept = _inspected(world, "scheduled")
+    return kept is None or bool(kept)
+
+
+def _inspected(world: World, what: str) -> Any:
+    """What the live worker answers, None while it is silent."""
     worker = _live_worker(world)
-    asked = ("celery", "-A", "app.celery", "inspect", "--json", "--timeout", "10", "scheduled")
+    asked = ("celery", "-A", "app.celery", "inspect", "--json", "--timeout", "10", what)
     try:
-        found = json.loads(docker("exec", worker, *asked))
+        return json.loads(docker("exec", worker, *asked)).get(f"celery@{worker}")
     except AssertionError:
-        return True
-    return bool(found.get(f"celery@{worker}", ["silent"]))
+        return None
 
 
 def _pending(world: World) -> object:

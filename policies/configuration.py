@@ -1,18 +1,18 @@
-"""Configuration: production's values keep to the manuals' figures. Other stacks are free."""
+"""Configuration: production's values keep to the manuals' figures. Other stacks are free.
+
+The checklist's own limits, the window and the frequency are not here: the program itself refuses
+laxer ones (rollout/settings.py), whichever pack runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import time
 from typing import Any
 
 from pulumi_policy import ResourceValidationPolicy, Severity
 
 from policies.rule import Check, Limit, Subject, rule
 from rollout.names import CONFIGURATION
-
-WINDOW = ("22:00", "02:00")  # manual 7.1
-ZONE = "America/Los_Angeles"  # what the manual calls PST
 
 
 def is_protected(configuration: Subject) -> Iterator[str]:
@@ -29,30 +29,6 @@ def serves_tls(configuration: Subject) -> Iterator[str]:
             f"must serve with a certificate that users' browsers trust, not edgeTls "
             f"{configuration.get('edgeTls')}: `pulumi config set edgeTls provided`"
         )
-
-
-def keeps_to_the_window(configuration: Subject) -> Iterator[str]:
-    window, zone = str(configuration.get("deployWindow")), configuration.get("deployTimezone")
-    begin, _, end = window.partition("-")
-    if zone != ZONE:
-        yield (
-            f"must name the window in {ZONE}, not {zone}: `pulumi config set deployTimezone {ZONE}`"
-        )
-    if not (_evening(WINDOW[0]) <= _evening(begin) <= _evening(end) <= _evening(WINDOW[1])):
-        yield (
-            f"must deploy within {'-'.join(WINDOW)}, not {window}: "
-            f"`pulumi config set deployWindow {'-'.join(WINDOW)}`"
-        )
-
-
-def _evening(text: str) -> int:
-    """Minutes since noon, so that midnight lies within."""
-    moment = time.fromisoformat(text)
-    return (moment.hour * 60 + moment.minute - 720) % 1440
-
-
-def is_seldom_deployed(configuration: Subject) -> Iterator[str]:
-    yield from _at_most(configuration, "deployMaxPerDay", "per_day")
 
 
 def is_watched(configuration: Subject) -> Iterator[str]:
@@ -136,23 +112,6 @@ POLICIES = [
         Severity.CRITICAL,
         "Set edgeTls to provided, and the certificate's keys.",
         "7.1",
-    ),
-    _rule(
-        "production-deploys-in-the-window",
-        "Production's deploy window lies within the manual's.",
-        keeps_to_the_window,
-        Severity.HIGH,
-        "Set deployWindow and deployTimezone.",
-        "7.1",
-    ),
-    _rule(
-        "production-deploys-once-a-day",
-        "Production is deployed no more often than the manual allows.",
-        is_seldom_deployed,
-        Severity.HIGH,
-        "Set deployMaxPerDay.",
-        "7.1",
-        {"per_day": Limit(1, "Most deploys in one night's window.", least=1, most=1)},
     ),
     _rule(
         "production-is-watched",

@@ -4,13 +4,16 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SANDBOX := source ./.env.sandbox
 
-.PHONY: help setup up down test check s3 e2e faults bench lock format purge
+.PHONY: help setup tools up down test check s3 e2e faults bench lock format purge
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
 
 setup: ## Python environment, Pulumi and its plugins, Docker engine, images
 	@$(PYTHON) -m toolchain setup
+
+tools: ## what a machine needs that deploys to another: no Docker, no images; STACK=production
+	@$(PYTHON) -m toolchain tools --stack $(or $(STACK),production)
 
 up: setup ## deploy the sandbox stack on this machine's Docker
 	@$(SANDBOX) && pulumi stack select --create sandbox && ytops up

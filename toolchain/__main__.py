@@ -1,6 +1,7 @@
 """python3 -m toolchain: sets up everything that `pulumi up` needs on this machine.
 
 setup         Python environment, Pulumi CLI and plugins, Docker engine, images, .env.sandbox
+tools         what a machine needs that deploys to another: all of it but Docker and images
 python        the Python environment alone
 packages      what only the end-to-end tests need
 env           write .env.STACK alone
@@ -53,9 +54,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    setup = verbs.add_parser("setup", help="everything, in order")
-    setup.add_argument("--route", choices=["auto", *tools.ROUTES], default="auto")
-    for each in (setup, verbs.add_parser("env", help="write .env.STACK")):
+    whole = verbs.add_parser("setup", help="everything, in order")
+    deployer = verbs.add_parser("tools", help="what a machine needs that deploys to another")
+    for each in (whole, deployer):
+        each.add_argument("--route", choices=["auto", *tools.ROUTES], default="auto")
+    for each in (whole, deployer, verbs.add_parser("env", help="write .env.STACK")):
         each.add_argument("--stack", default="sandbox")
     verbs.add_parser("python", help="have the Python environment")
     verbs.add_parser("packages", help="have what the end-to-end tests need")
@@ -74,6 +77,9 @@ def run(options: argparse.Namespace) -> int:
     match options.verb:
         case "setup":
             setup(checkout, options.route, options.stack)
+        case "tools":
+            have_tools(checkout, options.route)
+            step("environment", lambda: environment.write(checkout, options.stack))
         case "env":
             step("environment", lambda: environment.write(checkout, options.stack))
         case "python":
@@ -95,12 +101,17 @@ def run(options: argparse.Namespace) -> int:
 
 def setup(checkout: Path, route: str, stack: str) -> None:
     """Each step is skipped in no time when it was done before."""
-    step("Python environment", lambda: python_env.ensure(checkout))
-    step("Pulumi tools", lambda: tools.ensure(checkout, route))
+    have_tools(checkout, route)
     step("Docker engine", engine.ensure)
     step("environment", lambda: environment.write(checkout, stack))
     if (checkout / "images" / "build.py").exists():
         step("images", lambda: build_images(checkout))
+
+
+def have_tools(checkout: Path, route: str) -> None:
+    """Python's packages, Pulumi and its plugins."""
+    step("Python environment", lambda: python_env.ensure(checkout))
+    step("Pulumi tools", lambda: tools.ensure(checkout, route))
 
 
 def build_images(checkout: Path) -> str:

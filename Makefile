@@ -29,7 +29,7 @@ s3: ## the backup bucket: the real engine and AWS provider, S3 by moto
 
 e2e: ## end to end: the real engine, real Docker
 	@$(PYTHON) -m toolchain packages
-	@$(SANDBOX) && pytest tests/e2e -n 2 --dist loadgroup --rate=40
+	@$(SANDBOX) && pytest tests/e2e -n 2 --dist loadfile --rate=40
 
 faults: ## every fault at every step of a deploy, under load; writes docs/faults.md
 	@$(PYTHON) -m toolchain packages

@@ -14,21 +14,12 @@ import pytest
 from tests.e2e.world import HSTS_SECONDS, World, docker
 
 # Two runs of these tests at once on one machine: give the second another offset. The workers of
-# one run (`pytest -n 2 --dist loadgroup`) are kept apart by themselves: 64 stacks have networks of
+# one run (`pytest -n 2 --dist loadfile`) are kept apart by themselves: 64 stacks have networks of
 # their own (World.create), and a worker makes a dozen.
 OF_ONE_WORKER = 32
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _offset = int(os.environ.get("YTEMPIRE_E2E_OFFSET", "0"))
 _numbers = itertools.count(1 + _offset + _worker * OF_ONE_WORKER)
-
-
-# Before xdist's own, which writes the group into the test's name.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """To one worker goes all that uses the one shared stack, and else each file as a whole."""
-    for item in items:
-        uses_shared = "shared" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("shared" if uses_shared else item.path.stem))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 REQUEST_SECONDS = 15
+OVERLAP_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,18 @@ class Load:
         return f"{len(self.failures)} of {len(self.answers)} failed: {dict(causes)}"
 
     def releases(self) -> list[str]:
-        """Which releases answered, in order of sending, repetitions taken together."""
+        """Which releases answered, in order of sending, repetitions taken together. While nginx
+        changes over, its old processes still answer some of what is sent at the same time as what
+        the new ones answer: that is no return."""
         seen: list[str] = []
+        since = 0.0
         for answer in sorted(self.answers, key=lambda a: a.at):
-            if answer.release and (not seen or seen[-1] != answer.release):
-                seen.append(answer.release)
+            if not answer.release or answer.release in seen[-1:]:
+                continue
+            if answer.release in seen and answer.at - since <= OVERLAP_SECONDS:
+                continue
+            seen.append(answer.release)
+            since = answer.at
         return seen
 
     async def _send_all(self) -> None:

@@ -71,7 +71,6 @@ def world(make_world: Callable[..., World], form: Form) -> World:
         # A busy machine is slow for a while without a release being at fault.
         healthTimeout=30,
         bootTimeout=300,
-        watchP95Ms=14_000,
         backendEnvironment={
             "VISIBILITY_TIMEOUT_SECONDS": str(form.visibility),
             "WORKER_CONCURRENCY": str(CONCURRENCY),

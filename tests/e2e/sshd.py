@@ -7,8 +7,9 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SSHD = "/usr/sbin/sshd"
@@ -25,9 +26,12 @@ class Sshd:
     """The port of a proxy in front of it; 0 for none."""
     settings: str = ""
     """More lines of sshd_config."""
+    _sockets: tempfile.TemporaryDirectory[str] = field(init=False)
+    """Of ssh's shared connections, which want a short path."""
 
     def __enter__(self) -> Sshd:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._sockets = tempfile.TemporaryDirectory(prefix="ssh-", ignore_cleanup_errors=True)
         for name in ("host_key", "user_key"):
             subprocess.run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)],
@@ -46,6 +50,7 @@ class Sshd:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(10)
+        self._sockets.cleanup()
 
     @property
     def host(self) -> str:
@@ -70,7 +75,7 @@ class Sshd:
         (folder / "ssh_config").write_text(
             f"IdentityFile {folder}/user_key\nIdentitiesOnly yes\n"
             f"UserKnownHostsFile {folder}/known_hosts\nStrictHostKeyChecking yes\n"
-            f"ControlMaster auto\nControlPath {folder}/control-%C\nControlPersist 60\n"
+            f"ControlMaster auto\nControlPath {self._sockets.name}/%C\nControlPersist 60\n"
             "ServerAliveInterval 5\n"
         )
         wrapper = folder / "bin" / "ssh"

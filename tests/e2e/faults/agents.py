@@ -6,7 +6,7 @@ import os
 import signal
 from dataclasses import replace
 
-from tests.e2e.faults.catalogue import Fault
+from tests.e2e.faults.catalogue import Fault, of_a_rollback
 from tests.e2e.faults.moments import MID, MOVING
 from tests.e2e.faults.scene import Scene
 from tests.e2e.world import docker
@@ -38,13 +38,7 @@ _CRASH = Fault("kill-agent@switch-mid", GROUP, MID["switch"].words, _crash, undo
 FAULTS = (
     _CRASH,
     Fault("kill-agent@switch-moving", GROUP, MOVING.words, _crash_while_it_moves, undone=True),
-    replace(
-        _CRASH,
-        id=f"{_CRASH.id}+rollback",
-        title=f"rollback: {_CRASH.title}",
-        breaks="rollback",
-        bounded=True,
-    ),
+    *(replace(fault, bounded=True) for fault in of_a_rollback([_CRASH])),
     Fault(
         "docker-kill-agent@switch-mid",
         GROUP,

@@ -5,8 +5,8 @@ A module of faults is named in `MODULES` and has a tuple `FAULTS`. `scene.py` pl
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
@@ -57,6 +57,14 @@ class Fault:
     by_hand: bool = False
     bounded: bool = False
     remote: bool = False
+
+
+def of_a_rollback(faults: Iterable[Fault]) -> list[Fault]:
+    """The same, in the middle of a rollback."""
+    return [
+        replace(f, id=f"{f.id}+rollback", title=f"rollback: {f.title}", breaks="rollback")
+        for f in faults
+    ]
 
 
 def catalogue() -> list[Fault]:

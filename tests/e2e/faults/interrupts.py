@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tests.e2e.faults.catalogue import Act, Fault
+from tests.e2e.faults.catalogue import Act, Fault, of_a_rollback
 from tests.e2e.faults.kills import ALL, MIDDLES
 from tests.e2e.faults.moments import MID, MOVING, Moment, is_before_the_switch
 from tests.e2e.faults.scene import Scene
@@ -60,13 +60,6 @@ def _says_what_serves(scene: Scene, broken: Outcome) -> None:
         assert f"{live} is live" in broken.text, broken.text
 
 
-def _of_a_rollback(faults: Iterable[Fault]) -> list[Fault]:
-    return [
-        replace(f, id=f"{f.id}+rollback", title=f"rollback: {f.title}", breaks="rollback")
-        for f in faults
-    ]
-
-
 BOUNDED = {"interrupt@switch-mid+rollback"}
 
 FAULTS = tuple(
@@ -74,8 +67,8 @@ FAULTS = tuple(
     for fault in (
         *_pulumi(ALL),
         *_pulumi((MID["migrate"], MID["switch"]), times=2),
-        *_of_a_rollback(_pulumi((MID["gate"], MOVING, MID["switch"], MID["cache"]))),
+        *of_a_rollback(_pulumi((MID["gate"], MOVING, MID["switch"], MID["cache"]))),
         *_ytops(MIDDLES),
-        *_of_a_rollback(_ytops((MID["switch"], MID["cache"]))),
+        *of_a_rollback(_ytops((MID["switch"], MID["cache"]))),
     )
 )

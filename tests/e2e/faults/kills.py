@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from tests.e2e.faults.catalogue import Act, Ends, Fault
+from tests.e2e.faults.catalogue import Act, Ends, Fault, of_a_rollback
 from tests.e2e.faults.moments import (
     BEGIN,
     DOCKER_PLUGIN,
@@ -81,13 +81,6 @@ def _kills(
     ]
 
 
-def _of_a_rollback(faults: Iterable[Fault]) -> list[Fault]:
-    return [
-        replace(f, id=f"{f.id}+rollback", title=f"rollback: {f.title}", breaks="rollback")
-        for f in faults
-    ]
-
-
 def _by_hand(faults: Iterable[Fault]) -> list[Fault]:
     return [
         replace(f, id=f"{f.id}+by-hand", title=f"{f.title}; recovered by hand", by_hand=True)
@@ -130,23 +123,23 @@ FAULTS = tuple(
     _bounded(
         [
             *_kills("engine", ENGINE, engine, ALL),
-            *_of_a_rollback(_kills("engine", ENGINE, engine, ROLLBACK)),
+            *of_a_rollback(_kills("engine", ENGINE, engine, ROLLBACK)),
             *_by_hand(
                 _kills("engine", ENGINE, engine, (MID["migrate"], MID["app"], MID["switch"]))
             ),
             *_kills("command", COMMANDS, COMMAND_PLUGIN, RUN_BY_COMMANDS, undone=UNDONE),
-            *_of_a_rollback(
+            *of_a_rollback(
                 _kills("command", COMMANDS, COMMAND_PLUGIN, (MOVING, MID["switch"]), undone=UNDONE)
             ),
             *_kills("docker", DOCKER, plugin(DOCKER_PLUGIN), MADE_BY_DOCKER, ends="either"),
             *_kills("language", LANGUAGE, language_host, MIDDLES, ends="either"),
-            *_of_a_rollback(
+            *of_a_rollback(
                 _kills("language", LANGUAGE, language_host, (MID["switch"],), ends="either")
             ),
             *_kills("program", PROGRAM, program, MIDDLES, ends="either"),
-            *_of_a_rollback(_kills("program", PROGRAM, program, (MID["switch"],), ends="either")),
+            *of_a_rollback(_kills("program", PROGRAM, program, (MID["switch"],), ends="either")),
             *_kills("step", STEP, step, RUN_BY_COMMANDS, undone=UNDONE),
-            *_of_a_rollback(_kills("step", STEP, step, (MID["switch"],), undone=UNDONE)),
+            *of_a_rollback(_kills("step", STEP, step, (MID["switch"],), undone=UNDONE)),
         ],
         "kill-engine@migrate-mid",
         "kill-engine@switch-mid+rollback",

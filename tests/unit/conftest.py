@@ -1,4 +1,4 @@
-"""Fixtures of the verbs' tests."""
+"""Fixtures of all unit tests: a checkout with its records, and a site that answers."""
 
 from __future__ import annotations
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from subprocess import PIPE, STDOUT
 from typing import Any
 
 import pytest
@@ -215,7 +217,7 @@ class _Story:
         world, self.jobs = self.world, stream.ids
         wait_until(lambda: _inspected(world, "ping") is not None, "the live worker is silent")
         checking = world.begin("ytops", "verify", "--contract", "--json")
-        wait_until(lambda: not self._left(), f"not done: {self._left()}", DONE_SECONDS)
+        wait_until(lambda: not self._left(), self._what_is_left, DONE_SECONDS)
         wait_until(lambda: not _busy(world, self.old_worker), "the agent has not heard of it")
         self.contract = checking.end()
         self.collected = world.up(None)
@@ -328,6 +330,28 @@ class _Story:
 
     def _left(self) -> set[int]:
         return jobs.unfinished(self.world, self.jobs)
+
+    def _what_is_left(self) -> str:
+        """The jobs, their attempts, who works, and what Redis and the agent say of it."""
+        world, left = self.world, sorted(self._left())
+        worker = _live_worker(world)
+        parts = [f"at {datetime.now(UTC)} not done: {left}", "attempts:"]
+        parts += map(str, jobs.attempts(world, left[:20]))
+        parts += ["faults:", *map(str, self.faults)]
+        for what in ("active_queues", "active", "reserved", "scheduled"):
+            parts.append(f"{worker} {what}: {_inspected(world, what)}")
+        for command in (
+            ("LLEN", "celery"), ("ZRANGE", "unacked_index", "0", "-1"), ("TTL", "unacked_mutex"),
+        ):  # fmt: skip
+            parts.append(f"{' '.join(command)}: {_redis(world, 0, *command)}")
+        for container in (worker, world.name("switch")):
+            parts += [f"{container} says:", _logs(container)]
+        return "\n".join(parts)
+
+
+def _logs(container: str) -> str:
+    asked = ["docker", "logs", "--tail", "40", container]
+    return subprocess.run(asked, stdout=PIPE, stderr=STDOUT, text=True, check=False).stdout
 
 
 def _to_be_tried_again(world: World) -> bool:

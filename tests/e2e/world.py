@@ -384,10 +384,14 @@ class World:
         }
 
 
-def wait_until(true: Callable[[], object], otherwise: str, seconds: float = 120) -> None:
+def wait_until(
+    true: Callable[[], object], otherwise: str | Callable[[], str], seconds: float = 120
+) -> None:
+    """`otherwise`: what to say if it doesn't come true; a function of it is asked only then."""
     deadline = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < deadline, otherwise
+        if time.monotonic() >= deadline:
+            raise AssertionError(otherwise if isinstance(otherwise, str) else otherwise())
         time.sleep(0.1)
 
 

@@ -236,7 +236,10 @@ def checklist(
         typer.Option("--preview", help="As in a pull request: the night's items stop nothing."),
     ] = False,
     backups: Annotated[
-        Path | None, typer.Option(help="Folder of backup manifests, KIND/STAMP/manifest.json.")
+        Path | None,
+        typer.Option(
+            help="Folder with a copy of the backups: SERIES/STAMP/manifest.json and its files."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

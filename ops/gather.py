@@ -86,7 +86,7 @@ def _host(sources: Sources, version: str, observed: Future[Any]) -> dict[str, Ca
         "load": lambda: load.load(docker, sources.names, image, s.sample_seconds, s.mounts),
         "network": lambda: network.network(docker, image, s.endpoints),
         "image": lambda: host.image(docker, f"{sources.backend_image}:{version}"),
-        "backup": lambda: backup.backup(sources.backups, sources.names.stack),
+        "backup": lambda: backup.backup(sources.backups),
         "standby": lambda: of_observation(lambda found: host.standby(docker, sources.names, found)),
         "history": lambda: of_observation(lambda found: host.history(docker, found)),
     }

@@ -11,10 +11,11 @@ import json
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from rollout.retention import Kind, Series
 from rollout.state import Event, Record
 
 SCHEMAS = Path("docs/schemas")
@@ -164,34 +165,41 @@ class Rehearsal(Record):
 
 # Backups (manuals 7.3 and 5.3)
 
-BackupKind = Literal["dump", "base", "wal", "media", "configuration", "secrets"]
+# How a backup is looked at: the bytes of a copy, the archive's table of contents, all of it in a
+# server, that server's rows and pages.
+Check = Literal["checksum", "list", "restore", "counts", "amcheck"]
+CHECKS: tuple[Check, ...] = get_args(Check)
 
 
 class Artifact(Record):
-    """One file of a backup, at its key in the store."""
+    """One file of a backup, at its key in each place that holds it."""
 
     key: Text
     bytes: Natural
     sha256: Sha256
-    version_id: str = ""
-    encryption: Literal["", "age", "aws:kms"] = ""
+    """Of the file as it lies there: compressed and encrypted."""
+    s3_sha256: str = ""
+    """What S3 says of it: the checksum of its parts' checksums, and their number."""
+    encryption: Literal["", "age"] = ""
 
 
 class Verification(Record):
-    """One check of a finished backup: which, when, and what it found."""
+    """One check of a finished backup: which, when, where, and what it found. `place`: the copy that
+    was read; empty: the one that was about to be made."""
 
-    check: Literal["checksum", "list", "restore", "counts", "offsite"]
+    check: Check
     status: Status = Status.UNKNOWN
     at: Time
+    place: str = ""
     seconds: Seconds = 0
     detail: str = ""
 
 
 class BackupManifest(Record):
-    """`KIND/STAMP/manifest.json`, beside the artifacts and written last: a backup without one
-    is none."""
+    """`SERIES/STAMP/manifest.json`, beside the artifacts and written last: a backup without one
+    is none. What was found later lies beside it (rollout/backups.py)."""
 
-    kind: BackupKind
+    series: Series
     stack: Text
     started: Time
     finished: Time
@@ -207,19 +215,29 @@ class BackupManifest(Record):
     """Name to version of what wrote it: a restore needs the same major version."""
     image: str = ""
     """The datastore's image; a physical restore needs the same."""
-    retention: Literal["7d", "14d", "28d", "30d", "93d", "unlimited"]
     wal_from: str = ""
     wal_to: str = ""
     verifications: tuple[Verification, ...] = ()
 
     @property
+    def kind(self) -> Kind:
+        return self.series.kind
+
+    @property
     def bytes(self) -> int:
         return sum(artifact.bytes for artifact in self.artifacts)
 
-    def status(self, check: str) -> Status:
-        """The newest word on one check; unknown where it was never made."""
-        found = [v for v in self.verifications if v.check == check]
-        return max(found, key=lambda v: v.at).status if found else Status.UNKNOWN
+    def status(self, check: Check) -> Status:
+        """The newest word on one check; unknown where it was never made. A copy that failed is
+        not made good by another's success."""
+        newest = {v.place: v.status for v in sorted(self._said(check), key=lambda v: v.at)}
+        for status in (Status.FAIL, Status.PASS):
+            if status in newest.values():
+                return status
+        return Status.UNKNOWN
+
+    def _said(self, check: Check) -> list[Verification]:
+        return [v for v in self.verifications if v.check == check]
 
 
 # People (manual 7.1's "Communication", 5.4's notices)
@@ -456,11 +474,6 @@ def change_path(name: str) -> Path:
 
 def rota_path() -> Path:
     return Path("rota.yaml")
-
-
-def backup_key(kind: BackupKind, started: datetime) -> str:
-    """The manifest's key in the store: sorts by time, in UTC whatever the clock's zone."""
-    return f"{kind}/{_utc(started):%Y%m%dT%H%M%SZ}/manifest.json"
 
 
 def schema_text(name: str) -> str:

@@ -20,6 +20,7 @@ from typing import Literal
 
 TAG = "retention"
 RetentionTag = Literal["14d", "30d", "93d"]
+Kind = Literal["dump", "base", "wal", "media", "application", "config", "secrets", "logs"]
 
 
 class Series(StrEnum):
@@ -40,6 +41,26 @@ class Series(StrEnum):
     def prefix(self) -> str:
         return f"{self.value}/"
 
+    @property
+    def kind(self) -> Kind:
+        """What its backups are: a dump is one in whichever of its folders it lies."""
+        return _KIND[self]
+
+
+_KIND: Mapping[Series, Kind] = {
+    Series.DAILY: "dump",
+    Series.WEEKLY: "dump",
+    Series.MONTHLY: "dump",
+    Series.BASE: "base",
+    Series.WAL: "wal",
+    Series.MEDIA: "media",
+    Series.APPLICATION: "application",
+    Series.CONFIG: "config",
+    Series.SECRETS: "secrets",
+    Series.LOGS: "logs",
+}
+DUMPS = frozenset(series for series, kind in _KIND.items() if kind == "dump")
+
 
 # When
 
@@ -53,7 +74,7 @@ FILES_HOUR = 11  # 03:00 PST
 class Job:
     """What a scheduled run makes. `full`: the day's, which may become the week's or the month's."""
 
-    kind: Literal["dump", "base", "media", "application"]
+    kind: Kind
     full: bool = False
 
 
@@ -220,10 +241,10 @@ def reusable(listing: Listing, now: datetime) -> frozenset[str]:
 
 
 def local_removals(
-    listing: Listing, stored: Callable[[Backup], bool], now: datetime
+    listing: Listing, stored: Callable[[Backup], bool], now: datetime, max_percent: float = 25
 ) -> frozenset[Backup]:
     """What a drive need not hold any more: old, not the newest verified one of its series, and
-    seen to be whole in the bucket."""
+    seen to be whole in the bucket. Refuses what `tags` would."""
     _check(listing, now)
     newest = {newest_verified(series, listing) for series in Series}
 
@@ -233,7 +254,9 @@ def local_removals(
 
     going = {b for b in listing.backups if goes(b)}
     bases = [b for b in listing.backups if b.series == Series.BASE and b not in going]
-    return frozenset(b for b in going if b.series != Series.WAL or _precedes_all(b, bases))
+    gone = [b for b in going if b.series != Series.WAL or _precedes_all(b, bases)]
+    _plausible(gone, listing, max_percent)
+    return frozenset(gone)
 
 
 def newest_verified(series: Series, listing: Listing) -> Backup | None:

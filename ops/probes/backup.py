@@ -2,52 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from ops.records import read
+from ops.errors import OpsError
+from rollout.backups import Catalogue, catalogue, is_text
 from rollout.evidence import Backup, Unknown
 from rollout.judge import is_verified
-from rollout.records import BackupManifest
 
 DATABASE = ("dump", "base")
 
 
 class Store(Protocol):
-    """Where backups lie: `where` in words, and each one's manifest."""
+    """Where backups lie."""
 
-    @property
-    def where(self) -> str: ...
-
-    def manifests(self) -> Iterable[BackupManifest]: ...
+    def catalogue(self) -> Catalogue: ...
 
 
 @dataclass(frozen=True)
 class Folder:
-    """Manifests in files, as they lie in the bucket: `KIND/STAMP/manifest.json`."""
+    """A copy of what a drive or the bucket has, in files of this machine."""
 
     root: Path
+    stack: str
 
-    @property
-    def where(self) -> str:
-        return str(self.root)
+    def catalogue(self) -> Catalogue:
+        files = {str(p.relative_to(self.root)): p for p in self.root.rglob("*") if p.is_file()}
+        try:
+            texts = {key: path.read_text() for key, path in files.items() if is_text(key)}
+        except (OSError, UnicodeDecodeError) as error:
+            raise OpsError(f"The backups in {self.root} can't be read: {error}") from None
+        return catalogue(str(self.root), self.stack, files, texts)
 
-    def manifests(self) -> Iterable[BackupManifest]:
-        for path in sorted(self.root.glob("*/*/manifest.json")):
-            yield read(BackupManifest, self.root, path.relative_to(self.root))
 
-
-def backup(store: Store | None, stack: str) -> Backup | Unknown:
+def backup(store: Store | None) -> Backup | Unknown:
     """Of this stack's database."""
     if store is None:
         return Unknown(why="no store of backups is known here")
-    found = [
-        manifest
-        for manifest in store.manifests()
-        if manifest.kind in DATABASE and manifest.stack == stack and is_verified(manifest)
-    ]
-    newest = max(found, key=lambda manifest: manifest.finished, default=None)
-    return Backup(by=store.where, at=datetime.now(UTC), newest=newest)
+    found = store.catalogue()
+    if found.problems:
+        raise OpsError(f"The backups in {found.where} can't all be read: {found.problems[0]}")
+    kept = [s.manifest for s in found.backups if s.manifest and s.manifest.kind in DATABASE]
+    newest = max(filter(is_verified, kept), key=lambda manifest: manifest.finished, default=None)
+    return Backup(by=found.where, at=datetime.now(UTC), newest=newest)

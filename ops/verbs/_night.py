@@ -37,7 +37,7 @@ def sources(place: Place, found: Limits, backups: Path | None = None) -> Sources
         ops_image=place.configuration.get("opsImage"),
         backend_image=place.configuration.get("backendImage"),
         settings=found.checklist,
-        backups=Folder(backups) if backups else None,
+        backups=Folder(backups, place.stack) if backups else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -233,32 +233,44 @@ def test_other_emergencies_are_named_until_they_are_documented(checkout: Checkou
 # Backups
 
 
-def stored(folder: Path, stamp: str, **changes: object) -> None:
-    path = folder / "dump" / stamp / "manifest.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(manifest(**changes).model_dump(mode="json")))
+def stored(root: Path, hour: int, series: str = "database/daily", **changes: object) -> Path:
+    """A backup that began at that hour of the night; its manifest."""
+    began = datetime(2026, 11, 23, hour, tzinfo=UTC)
+    folder = root / series / f"{began:%Y%m%dT%H%M%SZ}"
+    folder.mkdir(parents=True)
+    (folder / "dump").write_text("rows")
+    key = f"{folder.relative_to(root)}/dump"
+    whole = manifest(
+        series=series,
+        started=began,
+        finished=began + timedelta(minutes=1),
+        artifacts=[{"key": key, "bytes": 4, "sha256": "ab" * 32}],
+        **changes,
+    )
+    (folder / "manifest.json").write_text(whole.model_dump_json())
+    return folder / "manifest.json"
 
 
 def test_the_newest_verified_backup_of_this_stack_counts(tmp_path: Path) -> None:
-    stored(tmp_path, "1", finished="2026-11-23T01:00:00Z")
-    stored(tmp_path, "2", finished="2026-11-23T05:00:00Z", verifications=[])
-    stored(tmp_path, "3", finished="2026-11-23T05:30:00Z", stack="sandbox")
-    stored(tmp_path, "4", finished="2026-11-23T05:40:00Z", kind="media")
-    found = backup.backup(Folder(tmp_path), "production")
+    stored(tmp_path, 1)
+    stored(tmp_path, 2, verifications=[])
+    stored(tmp_path, 3, stack="sandbox")
+    stored(tmp_path, 4, series="files/media")
+    found = backup.backup(Folder(tmp_path, "production"))
     assert isinstance(found, Backup)
     assert found.newest is not None
-    assert found.newest.finished.hour == 1
+    assert found.newest.started.hour == 1
 
 
 def test_without_a_store_nothing_is_known(tmp_path: Path) -> None:
-    assert why(backup.backup(None, "production")) == "no store of backups is known here"
-    found = backup.backup(Folder(tmp_path), "production")
+    assert why(backup.backup(None)) == "no store of backups is known here"
+    found = backup.backup(Folder(tmp_path, "production"))
     assert isinstance(found, Backup)
     assert found.newest is None
 
 
-def test_a_broken_manifest_is_no_backup_and_says_so(tmp_path: Path) -> None:
-    stored(tmp_path, "1")
-    (tmp_path / "dump" / "1" / "manifest.json").write_text('{"kind": "dump",')
-    with pytest.raises(OpsError, match=r"dump/1/manifest.json, line 1, column 17: it is not whole"):
-        backup.backup(Folder(tmp_path), "production")
+def test_a_broken_manifest_says_so(tmp_path: Path) -> None:
+    stored(tmp_path, 1)
+    stored(tmp_path, 2).write_text('{"series": "database/daily",')
+    with pytest.raises(OpsError, match=r"20261123T020000Z/manifest.json is not whole: Invalid"):
+        backup.backup(Folder(tmp_path, "production"))

@@ -24,7 +24,6 @@ from tests.unit.rollout.bucket_model import Bucket
 BEGIN = datetime(2027, 10, 20, tzinfo=UTC)
 VERIFY_HOUR = 12
 PRUNE_HOUR = 13
-DUMPS = frozenset({Series.DAILY, Series.WEEKLY, Series.MONTHLY})
 
 Days = Callable[[date], bool]
 

@@ -133,13 +133,14 @@ def announcement(audience: str = "team", **changes: Any) -> Announcement:
 
 def manifest(**changes: Any) -> BackupManifest:
     usual = {
-        "kind": "dump",
+        "series": "database/daily",
         "stack": "production",
         "started": NOW - timedelta(hours=2),
         "finished": NOW - timedelta(hours=2),
-        "artifacts": [{"key": "dump/x", "bytes": 10, "sha256": "ab" * 32}],
+        "artifacts": [
+            {"key": "database/daily/20261123T043000Z/x", "bytes": 10, "sha256": "ab" * 32}
+        ],
         "tools": {"pg_dump": "15.13"},
-        "retention": "30d",
         "verifications": [{"check": "list", "status": "pass", "at": NOW}],
     }
     return BackupManifest.model_validate({**usual, **changes})

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rollout.retention import KEEP, UNDO_DAYS, Backup, Refused, Series, day, month, week
-from tests.unit.rollout.backup_years import DUMPS, Years, between, newest
+from rollout.retention import DUMPS, KEEP, UNDO_DAYS, Backup, Refused, Series, day, month, week
+from tests.unit.rollout.backup_years import Years, between, newest
 
 DAYS = 400
 WEEKLIES = frozenset({Series.WEEKLY, Series.MONTHLY})

@@ -20,7 +20,6 @@ from rollout.records import (
     ReleaseRecord,
     Rota,
     Status,
-    backup_key,
     change_path,
     release_path,
     schema_text,
@@ -50,7 +49,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "rehearsal": {
         "version": "1.2.0",
         "digest": DIGEST,
-        "backup": "dump/20250110T060000Z/manifest.json",
+        "backup": "database/daily/20250110T060000Z/manifest.json",
         "started": NOW,
         "before": {"migrations": {"app": "0001_initial"}, "checksum": SUM},
         "after": {"migrations": {"app": "0002_video_thumbnail"}, "checksum": SUM},
@@ -60,7 +59,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "verdict": "pass",
     },
     "backup": {
-        "kind": "dump",
+        "series": "database/daily",
         "stack": "production",
         "started": NOW,
         "finished": "2025-01-10T06:01:10Z",
@@ -68,10 +67,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "schema_revision": {"app": "0001_initial"},
         "rows": {"app_video": 120_000},
         "objects": 148,
-        "artifacts": [{"key": "dump/20250110T060000Z/db.dump", "bytes": 10, "sha256": SUM}],
+        "artifacts": [{"key": "database/daily/20250110T060000Z/x", "bytes": 10, "sha256": SUM}],
         "tools": {"pg_dump": "15.13"},
         "image": "postgres:15.13-bookworm",
-        "retention": "30d",
         "verifications": [{"check": "list", "status": "pass", "at": NOW}],
     },
     "announcement": {
@@ -221,6 +219,15 @@ def test_the_newest_verification_of_a_kind_counts() -> None:
     assert (manifest.status("restore"), manifest.status("list")) == (Status.PASS, Status.UNKNOWN)
 
 
+def test_a_copy_that_failed_is_not_made_good_by_another() -> None:
+    checks = [
+        {"check": "checksum", "status": "pass", "at": "2025-01-12T06:00:00Z", "place": "bucket"},
+        {"check": "checksum", "status": "fail", "at": "2025-01-11T06:00:00Z", "place": "drive1"},
+    ]
+    text = json.dumps({**EXAMPLES["backup"], "verifications": checks})
+    assert BackupManifest.model_validate_json(text).status("checksum") == Status.FAIL
+
+
 @pytest.mark.parametrize(
     ("at", "acknowledged", "expected"),
     [
@@ -273,11 +280,6 @@ def test_every_kind_of_change_has_a_category() -> None:
     listed = {kind for kinds in KINDS.values() for kind in kinds}
     schema = json.loads(schema_text("change"))
     assert set(schema["properties"]["kind"]["enum"]) == listed
-
-
-def test_a_backups_key_is_in_utc() -> None:
-    late = datetime.fromisoformat("2025-01-09T22:00:00-08:00")
-    assert backup_key("dump", late) == "dump/20250110T060000Z/manifest.json"
 
 
 def test_records_lie_where_they_are_looked_for() -> None:

@@ -224,15 +224,20 @@ def test_what_falls_due_within_a_day_is_plausible_whatever_its_share() -> None:
 def test_a_drive_keeps_7_days_and_what_the_bucket_has_not_got() -> None:
     backups = daily(0, 9)
     old = {b for b in backups if b.taken <= NOON - timedelta(days=7)}
-    assert local_removals(listing(*backups), lambda _: True, NOON) == old
+    assert local_removals(listing(*backups), lambda _: True, NOON, max_percent=50) == old
     assert local_removals(listing(*backups), lambda _: False, NOON) == frozenset()
 
 
 def test_a_drive_keeps_the_newest_verified_one_however_old() -> None:
     old, newer = backup(Series.DAILY, 30), backup(Series.DAILY, 20)
     unverified = backup(Series.DAILY, 19, verified=None)
-    found = local_removals(listing(old, newer, unverified), lambda _: True, NOON)
+    found = local_removals(listing(old, newer, unverified), lambda _: True, NOON, max_percent=100)
     assert found == {old, unverified}
+
+
+def test_a_drive_loses_no_more_than_the_configured_share_at_once() -> None:
+    with pytest.raises(Refused, match=r"23 of 30 of database/daily would go at once"):
+        local_removals(listing(*daily(0, 29)), lambda _: True, NOON)
 
 
 def test_a_drive_keeps_the_wal_that_follows_its_oldest_base() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 
-from tests.e2e.world import World, port_is_free
+from tests.e2e.world import World
 
 LONGEST_SECONDS = 180
 POLL_SECONDS = 0.1
@@ -43,7 +46,22 @@ class Restart:
 
     def _probe(self, world: World) -> Callable[[], bool]:
         if self._part == "nginx":
-            port = world.https_port if world.get("edgeTls") != "off" else world.port
-            return lambda: not port_is_free(port)
+            return lambda: _answers_at_all(world)
         command = ["docker", "exec", world.name(self._part), *PROBES[self._part]]
         return lambda: subprocess.run(command, capture_output=True, timeout=30).returncode == 0
+
+
+def _answers_at_all(world: World) -> bool:
+    """Any answer is nginx's. A mere connection may be Docker's proxy, before one that is down."""
+    if world.get("edgeTls") == "off":
+        connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=2)
+    else:
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", world.https_port, timeout=2, context=ssl._create_unverified_context()
+        )
+    with closing(connection):
+        try:
+            connection.request("GET", "/health")
+            return bool(connection.getresponse().status)
+        except (OSError, http.client.HTTPException):
+            return False

@@ -41,7 +41,8 @@ class Stage:
         self.world.quiet()
         if not self.settled:
             self.world.run("pulumi", "cancel", "--yes")
-            again = self.world.ytops("up")
+            # By its version: one that was withdrawn comes back only on purpose.
+            again = self.world.ytops("up", self.world.get("version"))
             assert again.ok, f"an earlier fault left this world broken:\n{again.text}"
         self.settled = True
 
@@ -86,6 +87,8 @@ class Scene:
     """More variables for the command that is broken; for `prepare`."""
     restarts: list[Restart] = field(default_factory=list)
     _turn: str = ""
+    _withdrawn: set[str] = field(default_factory=set)
+    """Identities that were withdrawn before."""
     _heal: ExitStack = field(default_factory=ExitStack)
     _last: ExitStack = field(default_factory=ExitStack)
 
@@ -155,6 +158,7 @@ class Scene:
         state = world.state()
         self.before, self.colour = state["live"]["identity"], world.idle
         self.containers = set(_ids(world))
+        self._withdrawn = set(state["withdrawn"])
         self.load.take()
         self.load.held_back = 0
         if self.fault.breaks == "deploy":
@@ -238,8 +242,7 @@ class Scene:
         if self.fault.by_hand:
             result.recovery = self._by_hand(record)
         else:
-            result.keep("recovered", self._by_one_run(record))
-            result.recovery = "`ytops up`"
+            result.recovery = self._by_one_run(record, result)
         took = time.monotonic() - begun
         assert self._arrived(), f"{self._now() or self.before} serves, which nobody asked for"
         self.world.set("reinstate", None)
@@ -252,9 +255,11 @@ class Scene:
         assert not left.operations, f"still cut off: {left.operations}"
         result.ended = f"in {took:.0f} s: the asked release serves, nothing left to do, healthy"
 
-    def _by_one_run(self, record: Record) -> str:
-        """`ytops` says what it found, and clears it. What it said."""
-        outcome = self.world.ytops("up")
+    def _by_one_run(self, record: Record, result: Result) -> str:
+        """`ytops` says what it found, and clears it. The command."""
+        arguments = self._asked_for()
+        outcome = self.world.ytops("up", *arguments)
+        result.keep("recovered", outcome.text)
         assert outcome.ok, outcome.text
         assert "Traceback" not in outcome.text, outcome.text
         if record.locked:
@@ -262,7 +267,14 @@ class Scene:
         for operation in record.operations:
             assert "An earlier run was cut off in" in outcome.text, outcome.text
             assert operation in outcome.text, outcome.text
-        return outcome.text
+        return f"`{' '.join(['ytops', 'up', *arguments])}`"
+
+    def _asked_for(self) -> list[str]:
+        """Nothing: the stack file says it. A release that was withdrawn, because what served it or
+        its users was hit, comes back only by its version, as the broken run has printed."""
+        if self.fault.hits == "nothing" or set(self.world.state()["withdrawn"]) <= self._withdrawn:
+            return []
+        return [self.world.get("version")]
 
     def _by_hand(self, record: Record) -> str:
         """Plain Pulumi, by what it prints."""

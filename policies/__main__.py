@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pulumi_policy import EnforcementLevel, PolicyPack
 
 from ops.parent import end_with_parent
-from policies import configuration, containers, plan, steps
+from policies import configuration, containers, plan, steps, storage
 
 # A killed engine or language host would leave it behind: it serves until somebody tells it to end.
 end_with_parent()
@@ -20,5 +20,6 @@ PolicyPack(
         *containers.POLICIES,
         *plan.POLICIES,
         *steps.POLICIES,
+        *storage.POLICIES,
     ],
 )

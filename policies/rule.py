@@ -7,7 +7,7 @@ configuration (`pulumi up --policy-pack-config FILE`); levels can be set there a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,13 @@ from pulumi_policy import (
     EnforcementLevel,
     PolicyComplianceFramework,
     PolicyConfigSchema,
+    PolicyResource,
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
     Severity,
+    StackValidationArgs,
+    StackValidationPolicy,
 )
 
 Inputs = Mapping[str, Any]
@@ -41,6 +44,7 @@ class Subject:
 
 
 Check = Callable[[Subject], Iterator[str]]
+StackCheck = Callable[[Iterable[PolicyResource]], Iterator[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Limit:
 
 
 def rule(
-    kind: str,
+    kind: str | tuple[str, ...],
     name: str,
     description: str,
     check: Check,
@@ -74,11 +78,12 @@ def rule(
     source: str,
     limits: Mapping[str, Limit] | None = None,
 ) -> ResourceValidationPolicy:
-    """A mandatory rule about one type of resource; `check` yields sentences about its subject."""
+    """A mandatory rule about resources of some types; `check` yields sentences about one."""
     known = limits or {}
+    kinds = (kind,) if isinstance(kind, str) else kind
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        if args.resource_type != kind:
+        if args.resource_type not in kinds:
             return
         given = args.get_config() if known else {}
         values = {key: float(given.get(key, limit.default)) for key, limit in known.items()}
@@ -86,7 +91,6 @@ def rule(
         for wrong in check(subject):
             report(f"{args.name} {wrong}", None)
 
-    framework, _, reference = source.partition(": ")
     return ResourceValidationPolicy(
         name=name,
         description=description,
@@ -94,9 +98,41 @@ def rule(
         enforcement_level=EnforcementLevel.MANDATORY,
         severity=severity,
         remediation_steps=remedy,
-        framework=PolicyComplianceFramework(name=framework, reference=reference),
+        framework=_framework(source),
         config_schema=_schema(known) if known else None,
     )
+
+
+def stack_rule(
+    name: str,
+    description: str,
+    check: StackCheck,
+    *,
+    severity: Severity,
+    remedy: str,
+    source: str,
+) -> StackValidationPolicy:
+    """A mandatory rule about what belongs together; `check` yields whom each sentence is about.
+    An update is judged by it when all is done, so what must not happen wants a rule of its own."""
+
+    def validate(args: StackValidationArgs, report: ReportViolation) -> None:
+        for urn, wrong in check(args.resources):
+            report(wrong, urn)
+
+    return StackValidationPolicy(
+        name=name,
+        description=description,
+        validate=validate,
+        enforcement_level=EnforcementLevel.MANDATORY,
+        severity=severity,
+        remediation_steps=remedy,
+        framework=_framework(source),
+    )
+
+
+def _framework(source: str) -> PolicyComplianceFramework:
+    name, _, reference = source.partition(": ")
+    return PolicyComplianceFramework(name=name, reference=reference)
 
 
 def _schema(limits: Mapping[str, Limit]) -> PolicyConfigSchema:

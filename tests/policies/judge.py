@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
-from pulumi_policy import ResourceValidationPolicy
+from pulumi_policy import Policy, ResourceValidationPolicy
 
 
 def violations(
@@ -30,3 +30,10 @@ def violations(
     for policy in policies:
         policy.validate(cast(Any, args), lambda m, *_, p=policy: found.append(f"{p.name}: {m}"))
     return found
+
+
+def resource_rules(
+    policies: Iterable[Policy],
+) -> list[ResourceValidationPolicy]:
+    """Those about one resource."""
+    return [policy for policy in policies if isinstance(policy, ResourceValidationPolicy)]

@@ -6,20 +6,21 @@ import re
 from typing import Any
 
 import pytest
-from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
+from pulumi_policy import EnforcementLevel, Policy
 
-from policies import configuration, containers, plan, steps
+from policies import configuration, containers, plan, steps, storage
 from policies.containers import CONTAINER
-from tests.policies.judge import violations
+from tests.policies.judge import resource_rules, violations
 from tests.unit.components.program import deployed, run
 
-FRAMEWORKS = ("CIS Docker Benchmark 1.6", "operations manual")
+FRAMEWORKS = ("AWS FSBP", "CIS Docker Benchmark 1.6", "operations manual")
 
 PACK = [
     *configuration.POLICIES,
     *containers.POLICIES,
     *plan.POLICIES,
     *steps.POLICIES,
+    *storage.POLICIES,
 ]
 
 GOOD: dict[str, Any] = {
@@ -252,7 +253,7 @@ def test_other_resources_are_none_of_these_rules_business() -> None:
 
 
 @pytest.mark.parametrize("policy", PACK, ids=lambda p: p.name)
-def test_every_rule_is_mandatory_and_documented(policy: ResourceValidationPolicy) -> None:
+def test_every_rule_is_mandatory_and_documented(policy: Policy) -> None:
     assert policy.enforcement_level is EnforcementLevel.MANDATORY
     assert re.fullmatch(r"[a-z]+(-[a-z]+)+", policy.name)
     assert policy.description.endswith(".")
@@ -269,6 +270,9 @@ def test_what_the_program_declares_passes(stack: str) -> None:
     declared = run(
         stack, deployed(stack, "1.0.0"), version="1.1.0", notifyWebhook="https://chat.example/hook"
     )
-    found = [violations(PACK, r.type, r.inputs, r.name) for r in declared.resources]
+    rules = resource_rules(PACK)
+    found = [
+        violations(rules, r.type, r.inputs, r.name, protect=r.protect) for r in declared.resources
+    ]
     # The mocks' images are not digests.
     assert [v for each in found for v in each if not v.startswith("container-image")] == []

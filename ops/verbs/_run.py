@@ -69,6 +69,8 @@ class Run:
         asks = self.place.configuration.protected and not self.yes
         if asks:
             if not self.straight and not self.preview() and not flags:
+                # Nobody needs asking. But a run records what it protects now, and no preview does.
+                self._go("up", "--yes", "--skip-preview", "--expect-no-changes")
                 return
             self._ask()
         if asks or self.straight:

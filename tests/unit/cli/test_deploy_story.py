@@ -220,6 +220,14 @@ def test_a_no_changes_nothing(
     assert (stage.asked, stage.place.file.path.read_text()) == ([("preview",)], PROTECTED)
 
 
+def test_a_protected_stack_with_nothing_to_change_records_what_it_protects_and_does_not_ask(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.place, stage.after = place(tmp_path, PROTECTED), stage.before
+    up.up(stage.place, "")
+    assert stage.asked == [("preview",), ("up", "--yes", "--skip-preview", "--expect-no-changes")]
+
+
 def test_with_yes_a_protected_stack_previews_in_the_same_run(stage: Stage, tmp_path: Path) -> None:
     stage.place = place(tmp_path, PROTECTED)
     up.up(stage.place, "1.1.0", yes=True)

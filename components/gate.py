@@ -1,7 +1,8 @@
 """The gate: the custom resource that everything which changes production depends on.
 
-A component without children gates nothing, so this is a step. It carries the plan; the deploy
-checklist adds its evidence here, and policies judge both before anything else is touched.
+A component without children gates nothing, so this is a step. It carries the plan and how each item
+of the checklist stands; policies judge both before anything else is touched, and the step itself
+once more.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ import pulumi_command as command
 from components.configuration import Configuration
 from components.step import DESCRIPTION, step
 from rollout import steps
+from rollout.items import Item
 from rollout.plan import Plan
 from rollout.settings import Settings
 from rollout.state import HostState
 
 
-def gate(plan: Plan, state: HostState, settings: Settings) -> command.local.Command:
+def gate(
+    plan: Plan, state: HostState, settings: Settings, checklist: tuple[Item, ...] = ()
+) -> command.local.Command:
     """Declare it, after the configuration that it stands on. A run that changes no traffic declares
-    the gate of the run before it, be it one whose switch failed."""
+    the gate of the run before it with its evidence, be it one whose switch failed."""
     settled = None if plan.changes_traffic else [*DESCRIPTION, "triggers"]
     return step(
         "gate",
-        carried(plan, state, settings),
+        carried(plan, state, settings, checklist),
         settings,
         pulumi.ResourceOptions(
             parent=Configuration("configuration", settings), ignore_changes=settled
@@ -32,8 +36,11 @@ def gate(plan: Plan, state: HostState, settings: Settings) -> command.local.Comm
     )
 
 
-def carried(plan: Plan, state: HostState, settings: Settings) -> steps.Gate:
-    """What policies judge: the plan, and what the host remembers of its target."""
+def carried(
+    plan: Plan, state: HostState, settings: Settings, checklist: tuple[Item, ...] = ()
+) -> steps.Gate:
+    """What policies judge: the plan, what the host remembers of its target, and the checklist's
+    items. Not the evidence behind them, which holds people's contacts."""
     return steps.Gate(
         action=plan.action,
         reason=plan.reason,
@@ -53,4 +60,5 @@ def carried(plan: Plan, state: HostState, settings: Settings) -> steps.Gate:
         draining=tuple(release.identity for release in plan.draining),
         withdrawn={identity: gone.serial for identity, gone in state.withdrawn.items()},
         reinstate=settings.deployment.reinstate,
+        checklist=checklist,
     )

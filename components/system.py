@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NoReturn
 
 import pulumi
@@ -20,13 +21,16 @@ from components.redis import Redis
 from components.site import Site
 from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew
 from components.switch import BlueGreenSwitch
+from ops import pack
 from ops.docker import Docker
 from ops.errors import HostUnreachable, OpsError
 from ops.observe import Observation, image_identity, observe
+from ops.stackfile import find_root
 from ops.stopped import Stopped, stopped
 from rollout import settings as configuration
 from rollout.dumps import is_fresh
 from rollout.fingerprint import changed_secrets
+from rollout.items import Item
 from rollout.names import Names, marker
 from rollout.plan import DeclaredSlot, Plan, plan
 from rollout.release import ImageIdentity, image_tag, missing_secrets, wanted_release
@@ -44,12 +48,15 @@ class Run:
     plan: Plan
     switch_image: str
     stopped: tuple[Stopped, ...] = ()
+    checklist: tuple[Item, ...] = ()
 
 
 def begin() -> Run:
     """Read the configuration, look at the host, decide. A mistake ends the run with its words."""
     try:
         settings = configuration.load(pulumi.get_stack(), *_configuration())
+        root = find_root(Path.cwd())
+        _demand_policies(settings, root)
         names = Names(settings.stack)
         look = _look(settings, names)
         observation = look.observation
@@ -60,12 +67,13 @@ def begin() -> Run:
             _check_secrets(settings, release)
         switch_image = _switch_image(settings, look)
         standing = look.stopped.result() if observation.source == "host" else ()
+        items = _checklist(settings, root, observation, decided)
     except (SettingsError, OpsError) as error:
         _stop(str(error))
     if decided.action == "refuse":
         _stop(decided.reason)
     pulumi.log.info(f"plan: {decided.action}: {decided.reason}")
-    return Run(settings, names, observation, decided, switch_image, standing)
+    return Run(settings, names, observation, decided, switch_image, standing, items)
 
 
 class System:
@@ -74,7 +82,7 @@ class System:
     def __init__(self, run: Run) -> None:
         self.run = run
         settings = run.settings
-        self.gate = gate(run.plan, run.observation.view.state, settings)
+        self.gate = gate(run.plan, run.observation.view.state, settings, run.checklist)
         self.site = Site(settings, run.names, provider(settings), self.gate)
         subnets = settings.networks
         self.networks = Networks(
@@ -146,6 +154,47 @@ class System:
         # Not a secret, but nothing that anyone wants to read after each run.
         record = _record(run.plan, run.observation).model_dump_json()
         pulumi.export("record", pulumi.Output.secret(record))
+
+
+def _demand_policies(settings: Settings, root: Path) -> None:
+    """A program can't see whether a pack judges it; it can see whether Pulumi was told to."""
+    if settings.is_production and not pack.named(root):
+        raise OpsError(
+            f"{settings.stack} is a production stack and runs with its policies only, but "
+            f"{pack.VARIABLE} does not name them. Next: `source .env.{settings.stack}`, or "
+            f"`export {pack.VARIABLE}={root / pack.FOLDER}`, then the same command again; `ytops` "
+            "does it by itself."
+        )
+
+
+def _checklist(
+    settings: Settings, root: Path, observation: Observation, decided: Plan
+) -> tuple[Item, ...]:
+    """How each item stands, where users are to get another release; a preview leaves what belongs
+    to the night for the night. A rollback asks for nothing."""
+    target = decided.target
+    if target is None or not decided.brings_a_release(observation.view.state):
+        return ()
+    version = target.identity.partition("+")[0]
+    if not settings.checklist.required:
+        pulumi.log.info(
+            f"{settings.stack} is not held to the checklist; `ytops checklist {version}` shows it"
+        )
+        return ()
+    # Imported here: a tenth of a second that all other runs do without.
+    from ops.gather import Sources, items
+    from rollout.judge import Limits
+
+    sources = Sources(
+        root=root,
+        names=Names(settings.stack),
+        docker=Docker(settings.deployment.docker_host),
+        ops_image=settings.edge.ops_image,
+        backend_image=settings.backend.image,
+        limits=Limits(settings.checklist, settings.operations),
+    )
+    seen = observation if observation.source == "host" else None
+    return items(sources, version, "preview" if pulumi.runtime.is_dry_run() else "up", seen)
 
 
 def _stale_dump(slot: DeclaredSlot, markers: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Literal
 
+from ops import pack
 from ops.errors import OpsError
 from ops.stackfile import PROJECT
 
@@ -205,8 +206,11 @@ class Engine:
         )
 
     def _environment(self) -> dict[str, str]:
-        """Ours; the steps' program is found even when `ytops` was called by its path."""
+        """Ours, and the policies with it; the steps' program is found even when `ytops` was called
+        by its path."""
         environment = {**os.environ, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", **self.extra}
+        if not pack.named(self.root):
+            environment[pack.VARIABLE] = pack.naming(self.root)
         if shutil.which("ytops-step") is None:
             beside = str(Path(sys.executable).parent)
             environment["PATH"] = f"{beside}{os.pathsep}{environment.get('PATH', '')}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ from ops.probes import (
 from ops.probes.forge import Forge
 from ops.records import read
 from ops.releases import before
+from rollout.checklist import evaluate
 from rollout.evidence import Evidence, Unknown
+from rollout.items import Item
+from rollout.judge import Limits, Phase
 from rollout.names import Names
 from rollout.records import ReleaseRecord, release_path
 from rollout.settings import Checklist
@@ -46,13 +50,29 @@ class Sources:
     docker: Docker
     ops_image: str
     backend_image: str
-    settings: Checklist
-    backups: backup.Store | None = None
+    limits: Limits
+
+    @property
+    def settings(self) -> Checklist:
+        return self.limits.checklist
+
+    @property
+    def backups(self) -> backup.Store | None:
+        folder = self.settings.backups
+        return backup.Folder(self.root / folder, self.names.stack) if folder else None
 
     @cached_property
     def source(self) -> Git:
         """The product's checkout."""
         return Git((self.root / self.settings.source).resolve())
+
+
+def items(
+    sources: Sources, version: str, phase: Phase, seen: Observation | None = None
+) -> tuple[Item, ...]:
+    """The checklist of a version, as it stands now."""
+    now = datetime.now(UTC)
+    return evaluate(gather(sources, version, seen), sources.limits, now, phase)
 
 
 def gather(sources: Sources, version: str, seen: Observation | None = None) -> Evidence:

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pulumi_policy import EnforcementLevel, PolicyPack
 
 from ops.parent import end_with_parent
-from policies import configuration, containers, plan, steps, storage
+from policies import checklist, configuration, containers, plan, steps, storage
 
 # A killed engine or language host would leave it behind: it serves until somebody tells it to end.
 end_with_parent()
@@ -16,6 +16,7 @@ PolicyPack(
     name="ytempire",
     enforcement_level=EnforcementLevel.MANDATORY,
     policies=[
+        *checklist.POLICIES,
         *configuration.POLICIES,
         *containers.POLICIES,
         *plan.POLICIES,

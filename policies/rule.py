@@ -77,8 +77,9 @@ def rule(
     remedy: str,
     source: str,
     limits: Mapping[str, Limit] | None = None,
+    level: EnforcementLevel = EnforcementLevel.MANDATORY,
 ) -> ResourceValidationPolicy:
-    """A mandatory rule about resources of some types; `check` yields sentences about one."""
+    """A rule about resources of some types; `check` yields sentences about one."""
     known = limits or {}
     kinds = (kind,) if isinstance(kind, str) else kind
 
@@ -95,7 +96,7 @@ def rule(
         name=name,
         description=description,
         validate=validate,
-        enforcement_level=EnforcementLevel.MANDATORY,
+        enforcement_level=level,
         severity=severity,
         remediation_steps=remedy,
         framework=_framework(source),

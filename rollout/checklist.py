@@ -13,9 +13,9 @@ from typing import Literal
 
 from rollout import changes, judge
 from rollout.evidence import Evidence, Unknown
+from rollout.items import Item as Item
+from rollout.items import Severity, Status
 from rollout.judge import Case, Found, Limits, Phase
-from rollout.records import Status, Time
-from rollout.state import Record
 
 Kind = Literal["deploy", "rollback"]
 
@@ -25,28 +25,6 @@ CODE, HOST, PEOPLE = (
     "7.1, Communication",
 )
 APPROACH, CHANGES = "7.1, Deployment Approach", "5.2, Change Categories"
-
-
-class Item(Record):
-    """One line of the checklist: what it says, how it stands, and what to do about it.
-
-    `required`: a deploy stops unless it passes or was waived. `next` is empty where nothing is to
-    be done."""
-
-    id: str
-    title: str
-    section: str
-    status: Status
-    measured: str
-    limit: str
-    by: str = ""
-    at: Time | None = None
-    next: str = ""
-    required: bool = True
-
-    @property
-    def stops(self) -> bool:
-        return self.required and self.status not in (Status.PASS, Status.WAIVED)
 
 
 Judge = Callable[[Case], Found]
@@ -62,6 +40,7 @@ class Entry:
     section: str
     judge: Judge
     next: str
+    severity: Severity = "high"
     tonight: bool = False
     waivable: bool = False
 
@@ -115,6 +94,7 @@ def _item(entry: Entry, case: Case, excuse: str, kind: Kind) -> Item:
         id=entry.id,
         title=entry.title,
         section=entry.section,
+        severity=entry.severity,
         status=status,
         measured=measured,
         limit=found.limit,
@@ -122,7 +102,14 @@ def _item(entry: Entry, case: Case, excuse: str, kind: Kind) -> Item:
         at=found.at,
         next="" if good else (found.next or entry.next.format(version=case.version)),
         required=kind == "deploy" and not (case.phase == "preview" and entry.tonight),
+        waived_by=_change(case.evidence) if status is Status.WAIVED else "",
     )
+
+
+def _change(evidence: Evidence) -> str:
+    """The id of the change that the deploy names."""
+    found = evidence.change
+    return found.change.id if not isinstance(found, Unknown) and found.change else ""
 
 
 RECORD = "releases/{version}.yaml"
@@ -150,6 +137,7 @@ ITEMS = (
         CODE,
         judge.bugs,
         f"close them; without a forge, sign the statement `critical_bugs` in {RECORD}",
+        severity="critical",
     ),
     Entry(
         "documentation",
@@ -157,6 +145,7 @@ ITEMS = (
         CODE,
         judge.documentation,
         f"write it, name {{version}} in it, and list it as `documentation` in {RECORD}",
+        severity="medium",
     ),
     Entry(
         "release-notes",
@@ -164,6 +153,7 @@ ITEMS = (
         CODE,
         judge.notes,
         f"write them, name {{version}} in them, and name them as `notes` in {RECORD}",
+        severity="medium",
     ),
     # Infrastructure Check
     Entry(
@@ -189,6 +179,7 @@ ITEMS = (
         HOST,
         judge.backup,
         "make one and have it verified, then `ytops checklist {version}`",
+        severity="critical",
         tonight=True,
     ),
     Entry(
@@ -197,6 +188,7 @@ ITEMS = (
         HOST,
         judge.migrations,
         "`ytops rehearse {version}`",
+        severity="critical",
     ),
     Entry(
         "network",
@@ -214,6 +206,7 @@ ITEMS = (
         PEOPLE,
         judge.team,
         "`ytops announce {version}`",
+        severity="medium",
         tonight=True,
     ),
     Entry(
@@ -222,6 +215,7 @@ ITEMS = (
         PEOPLE,
         judge.announced,
         "`ytops announce {version} --to users`",
+        severity="medium",
         tonight=True,
     ),
     Entry(
@@ -245,6 +239,7 @@ ITEMS = (
         PEOPLE,
         judge.standby,
         "`ytops status`; `ytops up` mends what was stopped",
+        severity="critical",
         tonight=True,
     ),
     # Deployment Approach
@@ -273,6 +268,7 @@ ITEMS = (
         CHANGES,
         judge.change,
         f"`ytops change new`, and name it as `change` in {RECORD}",
+        severity="critical",
     ),
     Entry(
         "lead-time",
@@ -280,6 +276,7 @@ ITEMS = (
         CHANGES,
         judge.lead_time,
         f"`ytops change new`, and name it as `change` in {RECORD}",
+        severity="medium",
         tonight=True,
         waivable=True,
     ),

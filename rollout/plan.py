@@ -62,6 +62,14 @@ class Plan:
     def changes_traffic(self) -> bool:
         return self.action in ("switch", "deploy")
 
+    def brings_a_release(self, state: HostState) -> bool:
+        """Whether users get a release that they didn't have: what the checklist is for. A rollback
+        is none of this, nor is bringing back what a fault took away."""
+        if not self.changes_traffic or self.kind == "rollback" or self.target is None:
+            return False
+        had = {pointer.identity for pointer in (self.source, state.live) if pointer}
+        return self.target.identity not in had
+
 
 def plan(view: View, wanted: Release | None, reinstate: str = "", pinned: str = "") -> Plan:
     """Decide. `wanted` is the configured version with today's configuration, None for none;

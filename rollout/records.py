@@ -15,19 +15,11 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from rollout.items import Status as Status
 from rollout.retention import Kind, Series
 from rollout.state import Event, Record
 
 SCHEMAS = Path("docs/schemas")
-
-
-class Status(StrEnum):
-    """What is known of a statement. `waived`: a named person let it pass, and said why."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    UNKNOWN = "unknown"
-    WAIVED = "waived"
 
 
 def _utc(value: datetime) -> datetime:

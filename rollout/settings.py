@@ -342,6 +342,7 @@ class Checklist(Group):
     Production may be stricter than the manual and never laxer: `AT_LEAST`, `AT_MOST`.
     """
 
+    required: bool = Field(alias="checklistRequired")
     test_percent: Percent = Field(alias="checklistTestPercent")
     cpu_percent: Percent = Field(alias="checklistCpuPercent")
     memory_percent: Percent = Field(alias="checklistMemoryPercent")
@@ -352,6 +353,7 @@ class Checklist(Group):
     lead_hours: Annotated[float, Field(ge=0)] = Field(alias="changeLeadHours")
     mounts: tuple[Annotated[str, AfterValidator(_host_path)], ...] = Field(alias="checklistMounts")
     endpoints: dict[str, Url] = Field(alias="checklistEndpoints")
+    backups: str = Field(alias="checklistBackups")
     source: str = Field(alias="releaseSource")
     forge_url: Url = Field(alias="forgeUrl")
     forge_repository: str = Field(alias="forgeRepository")
@@ -395,6 +397,11 @@ class Settings(BaseModel):
     operations: Operations
     backups: Backups
     checklist: Checklist
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the manuals bind it."""
+        return self.deployment.environment == PRODUCTION
 
     @property
     def datastore_passwords(self) -> dict[str, str]:
@@ -574,7 +581,12 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     for (a, left), (b, right) in combinations(subnets.items(), 2):
         if ipaddress.ip_network(left).overlaps(ipaddress.ip_network(right)):
             yield f"{b}: expected a network apart from {a} ({left}), got {right}"
-    if settings.deployment.environment == PRODUCTION:
+    if settings.stack == PRODUCTION != settings.deployment.environment:
+        yield (
+            f"environment: expected {PRODUCTION}, because the stack is named so, got "
+            f"{settings.deployment.environment!r}"
+        )
+    if settings.is_production:
         yield from _laxer(settings)
     if settings.backend.status_path not in settings.backend.endpoints:
         yield (
@@ -585,6 +597,11 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 
 def _laxer(settings: Settings) -> Iterator[str]:
     """Where production would allow what the manual doesn't."""
+    if not settings.checklist.required:
+        yield (
+            "checklistRequired: expected true in production (manual 7.1, Pre-Deployment "
+            "Checklist), got false"
+        )
     values = {
         info.alias: getattr(group, name)
         for group in (settings.checklist, settings.operations)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from rollout.items import Item
 from rollout.names import Colour, Names
 from rollout.state import Pointer, Record, Release, Wanted
 
@@ -31,8 +32,9 @@ class GateSlot(Record):
 
 
 class Gate(Record):
-    """Everything that changes production depends on it; the checklist fills it. `draining` and the
-    keys of `withdrawn` are identities, its values the switches that withdrew them."""
+    """Everything that changes production depends on it. `draining` and the keys of `withdrawn` are
+    identities, its values the switches that withdrew them. `checklist` is empty where nobody asks
+    for it: of a rollback, a repair, a stack that is not held to it."""
 
     action: str
     reason: str
@@ -44,6 +46,7 @@ class Gate(Record):
     draining: tuple[str, ...] = ()
     withdrawn: dict[str, int] = Field(default_factory=dict)
     reinstate: str = ""
+    checklist: tuple[Item, ...] = ()
 
 
 class Claim(Record):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ops.agent import who
+from ops.engine import Engine
+from ops.errors import OpsError
 from ops.gather import Sources
 from ops.git import Git
-from ops.probes.backup import Folder
+from ops.probes.forge import TOKEN
 from ops.verbs._exit import Misused
 from ops.verbs._place import Place
 from rollout.judge import Limits
@@ -30,15 +35,26 @@ def limits(place: Place) -> Limits:
 
 
 def sources(place: Place, found: Limits, backups: Path | None = None) -> Sources:
+    """Where a deploy of this stack looks; `backups` is a person's word for another folder."""
+    more = {"forge_token": _token(place)} | ({"backups": str(backups.resolve())} if backups else {})
     return Sources(
         root=place.root,
         names=place.names,
         docker=place.docker,
         ops_image=place.configuration.get("opsImage"),
         backend_image=place.configuration.get("backendImage"),
-        settings=found.checklist,
-        backups=Folder(backups, place.stack) if backups else None,
+        limits=replace(found, checklist=found.checklist.model_copy(update=more)),
     )
+
+
+def _token(place: Place) -> str:
+    """The forge's, out of the stack file; empty where there is none, or this person can't open it:
+    then the records are asked."""
+    if os.environ.get(TOKEN) or "forgeToken" not in place.file.values():
+        return ""
+    with suppress(OpsError):
+        return Engine(place.root, place.stack).secret("forgeToken")
+    return ""
 
 
 def person(place: Place, named: str = "") -> str:

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
-from ops.gather import gather
+from ops.gather import items as gathered
 from ops.verbs._exit import DONE, FAILED
 from ops.verbs._night import limits, sources
 from ops.verbs._paper import BAD, MAYBE, OK, paint, plural, say
 from ops.verbs._place import Place
-from rollout.checklist import Item, blocking, evaluate
+from rollout.checklist import blocking
+from rollout.items import Item, Status
 from rollout.judge import Phase
-from rollout.records import Status
 
 WIDTH = 22
 MARKS = {
@@ -35,9 +35,8 @@ def checklist(
     as_json: bool = False,
 ) -> int:
     """Exit code 0 when a deploy may go."""
-    found, now = limits(place), datetime.now(UTC)
-    evidence = gather(sources(place, found, backups), version)
-    items = evaluate(evidence, found, now, phase)
+    now = datetime.now(UTC)
+    items = gathered(sources(place, limits(place), backups), version, phase)
     if as_json:
         say(json.dumps(report(version, phase, now, items), indent=2))
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ops import engine as engines
+from ops import pack
 from ops.engine import Engine, NotReady
 
 # Speaks, waits, and on the first SIGINT says that it cancels and goes; `stubborn` stays.
@@ -46,6 +47,20 @@ def test_a_run_is_heard_to_its_last_line(engine: Engine) -> None:
     assert (engine.root / "called").read_text() == (
         "up --stack sandbox --non-interactive --color never --json --yes\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "{0}/policies"), ("/theirs", "/theirs,{0}/policies"), ("{0}/policies", "{0}/policies")],
+)
+def test_every_run_is_told_of_the_policies(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    monkeypatch.setenv(pack.VARIABLE, before.format(engine.root))
+    (engine.root / "pulumi").write_text(f'#!/bin/sh\necho "${pack.VARIABLE}"\n')
+    heard: list[str] = []
+    engine.run("up", hear=heard.append)
+    assert heard == [after.format(engine.root)]
 
 
 def test_what_the_cli_complains_about_is_kept(

@@ -16,13 +16,16 @@ from pulumi.runtime import mocks, set_all_config
 from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
+from ops import pack
 from ops.observe import Observation
 from ops.stopped import Stopped
+from rollout.evidence import Evidence
 from rollout.plan import plan
 from rollout.release import ImageIdentity, wanted_release
 from rollout.settings import load
 from rollout.state import Release
 from tests.unit.rollout.host_model import Host
+from tests.unit.rollout.night import evidence
 from tests.unit.stack_files import PLACEHOLDERS, ROOT, raw
 
 _SECRET = "4dabf18193072939515e22adb298388d"  # marks a wrapped secret on the wire
@@ -151,6 +154,7 @@ class _Warnings(logging.Handler):
 
 
 Look = Callable[..., Observation]
+Gathered = Callable[..., Evidence]
 
 
 def run(
@@ -161,6 +165,8 @@ def run(
     recorded: str | None = None,
     look_up: Callable[..., ImageIdentity] | None = None,
     standing: tuple[Stopped, ...] = (),
+    gathered: Gathered | None = None,
+    policies: str = str(ROOT / pack.FOLDER),
     **changes: str,
 ) -> Declaration:
     """One run of the program against a host as it is seen; raises what ends it."""
@@ -175,6 +181,8 @@ def run(
         patch.setattr("components.system.observe", look)
         patch.setattr("components.system.image_identity", look_up or _identity)
         patch.setattr("components.system.stopped", lambda *_: standing)
+        patch.setattr("ops.gather.gather", gathered or (lambda *_: evidence()))
+        patch.setenv(pack.VARIABLE, policies)
         set_all_config(config, [f"ytempire:{key}" for key in PLACEHOLDERS])
         mocks.set_mocks(
             cast(Any, None),

@@ -166,7 +166,7 @@ def sources(checkout: Checkout) -> Sources:
         docker=Docker(NOWHERE),
         ops_image=IMAGE,
         backend_image="ytempire/backend",
-        settings=limits().checklist,
+        limits=limits(),
     )
 
 
@@ -212,7 +212,7 @@ def test_a_record_for_another_version_is_not_believed(checkout: Checkout) -> Non
 
 def test_a_product_s_checkout_elsewhere_is_found(checkout: Checkout) -> None:
     settings = limits().checklist.model_copy(update={"source": "../product"})
-    found = replace(sources(checkout), settings=settings)
+    found = replace(sources(checkout), limits=replace(limits(), checklist=settings))
     assert found.source.root == checkout.root.parent / "product"
 
 

@@ -225,6 +225,39 @@ def evidence(**changes: Any) -> Evidence:
     return usual.model_copy(update=changes)
 
 
+ONE_BROKEN: dict[str, dict[str, Any]] = {
+    "tests": {"tests": Suite(commit=COMMIT, passed=95, failed=5, skipped=0, **FACT)},
+    "review": {"review": Review(authors=("Author",), approvers=("author",), **FACT)},
+    "critical-bugs": {"bugs": Bugs(open=("#12",), **FACT)},
+    "documentation": {"documentation": documents(names_version=False)},
+    "release-notes": {"notes": documents("releases/1.2.0.md", changed=False)},
+    "server-resources": {"load": load(cpu_percent=83)},
+    "disk-space": {"load": load(mounts=[Mount(path="/mnt/backup1", free_percent=20)])},
+    "backup": {"backup": Backup(newest=None, **FACT)},
+    "migrations": {"rehearsal": Rehearsed(record=None, **FACT)},
+    "network": {"network": network(error="does not answer")},
+    "team-notified": {"announced": Announced(announcements=(announcement("users"),), **FACT)},
+    "window-announced": {"announced": Announced(announcements=(announcement(),), **FACT)},
+    "on-call": {"on_call": OnCall(rota=rota(acknowledged=None), **FACT)},
+    "rollback-plan": {"release": release(rollback=None)},
+    "rollback-ready": {
+        "standby": Standby(identity="1.1.0+ab", colour="blue", wrong=("app is gone",), **FACT)
+    },
+    "window": {
+        "now": NOW - timedelta(hours=1),
+        "release": release(announcement=False),
+        "history": history(),
+    },
+    "once-daily": {"history": history(deploy(EVENING))},
+    "change-approved": {"change": requested(change(approvals=[]))},
+    "lead-time": {
+        "change": requested(change(history=[{"at": NOW, "by": "deployer", "state": "new"}]))
+    },
+    "emergencies-documented": {"change": requested(change(), emergencies=("CR-16",))},
+}
+"""For each item of the checklist a night on which it alone does not hold, as `items` takes it."""
+
+
 def items(
     phase: Phase = "up", now: datetime = NOW, kind: checklist.Kind = "deploy", **changes: Any
 ) -> dict[str, Item]:

@@ -55,6 +55,31 @@ def test_the_live_release_means_no_change(host: Host) -> None:
     assert [s.frozen for s in decided.slots] == [True, True]
 
 
+def brings(host: Host, wanted: Release, reinstate: str = "") -> bool:
+    return plan(host.view(), wanted, reinstate).brings_a_release(host.view().state)
+
+
+def test_users_get_a_release_by_a_deploy_and_not_by_a_rollback(host: Host) -> None:
+    assert plan(View(), ONE).brings_a_release(HostState())
+    assert brings(host, THREE)
+    assert not brings(host, ONE)
+    assert not brings(host, TWO)
+
+
+def test_what_a_fault_took_away_is_brought_back_and_no_release_comes(host: Host) -> None:
+    host.move_by_hand("blue")
+    assert not brings(host, TWO)
+    host.move_by_hand(None)
+    assert not brings(host, TWO)
+    assert brings(host, THREE)
+
+
+def test_a_withdrawn_release_that_returns_is_a_release_that_users_get(host: Host) -> None:
+    assert up(host, ONE)
+    token = pointer_token(TWO.identity, host.view().state.withdrawn[TWO.identity].serial)
+    assert brings(host, TWO, token)
+
+
 def test_no_version_keeps_what_is_there(host: Host) -> None:
     decided = plan(host.view(), None)
     assert (decided.action, decided.reason) == ("keep", "no version is asked for")

@@ -328,6 +328,30 @@ def test_production_is_never_laxer_than_the_manual(key: str, value: str, expecte
     assert caught.value.mistakes == [f"{key}: expected {expected}, got {value}"]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (
+            "checklistRequired",
+            "false",
+            "checklistRequired: expected true in production (manual 7.1, Pre-Deployment "
+            "Checklist), got false",
+        ),
+        (
+            "environment",
+            "sandbox",
+            "environment: expected production, because the stack is named so, got 'sandbox'",
+        ),
+    ],
+)
+def test_production_is_held_to_the_checklist_and_can_t_be_called_otherwise(
+    key: str, value: str, expected: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load("production", {**raw("production"), key: value})
+    assert caught.value.mistakes == [expected]
+
+
 def test_production_deploys_in_the_manual_s_window() -> None:
     with pytest.raises(SettingsError) as caught:
         load("production", {**raw("production"), "deployWindow": "20:00-02:00"})

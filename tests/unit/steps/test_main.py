@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from ops.steps import STEPS, main
+from rollout.checklist import refusal
 from rollout.state import Pointer
 from rollout.steps import Gate
+from tests.unit.rollout.night import NOON, ONE_BROKEN, emergency, items, release, requested
 from tests.unit.steps.host import NAMES, REPOSITORY, Host
 from tests.unit.steps.parameters import CACHE, CLAIM
 
@@ -58,6 +60,24 @@ def test_the_gate_says_what_the_run_is_about_to_do(host: Host) -> None:
     ran = host.step("gate", Gate(action="deploy", reason="first", target=target, serial=2))
     said = "deploy: first\nswitch 2 will move traffic to 1.1.0+bbbbbbbbbbbb in green\n"
     assert ran.out == said
+
+
+def test_the_gate_refuses_by_itself_what_the_policies_refuse(host: Host) -> None:
+    checklist = tuple(items(**ONE_BROKEN["tests"]).values())
+    gate = Gate(action="deploy", reason="first", target=None, serial=2, checklist=checklist)
+    ran = host.step("gate", gate)
+    assert ran.code == 1
+    assert ran.error == (
+        f"The checklist stops this deploy, and nothing was changed:\n  {refusal(checklist[0])}\n"
+    )
+
+
+def test_the_gate_says_what_an_emergency_passes_by(host: Host) -> None:
+    urgent = requested(emergency())
+    checklist = tuple(items(now=NOON, change=urgent, release=release(announcement=False)).values())
+    gate = Gate(action="deploy", reason="first", target=None, serial=2, checklist=checklist)
+    said = host.step("gate", gate).out.splitlines()
+    assert said[-1] == "CR-17 passes by window, once-daily, change-approved, lead-time"
 
 
 def test_an_unknown_step_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,51 @@
+"""One item of the checklist as it stands: what the gate carries from the program to its judges.
+
+Apart from `rollout/checklist.py`, which judges: every step's program reads this, and none of that.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from rollout.state import Record
+
+Severity = Literal["low", "medium", "high", "critical"]
+
+
+class Status(StrEnum):
+    """What is known of a statement. `waived`: a named person let it pass, and said why."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    WAIVED = "waived"
+
+
+class Item(Record):
+    """One line of the checklist: what it says, how it stands, and what to do about it.
+
+    `required`: a deploy stops unless it passes or was waived. `waived_by` is the change that lets
+    it pass. `next` is empty where nothing is to be done."""
+
+    id: str
+    title: str
+    section: str
+    severity: Severity
+    status: Status
+    measured: str
+    limit: str
+    by: str = ""
+    at: datetime | None = None
+    next: str = ""
+    required: bool = True
+    waived_by: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        return self.status in (Status.PASS, Status.WAIVED)
+
+    @property
+    def stops(self) -> bool:
+        return self.required and not self.is_good

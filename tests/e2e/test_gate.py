@@ -1,0 +1,291 @@
+"""The gate on a real host: a release that keeps to the checklist goes out; what does not hold stops
+`pulumi up` before anything is changed; an emergency and a rollback pass."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.docker import Docker
+from ops.observe import image_identity
+from rollout.backups import MANIFEST, Folder
+from rollout.checklist import ITEMS
+from rollout.items import Item
+from rollout.records import Change
+from rollout.retention import Series
+from tests.e2e.world import Outcome, World, docker
+from tests.unit.checkout import Checkout, serving
+from tests.unit.rollout import night
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+HOUR = timedelta(hours=1)
+BACKUP = Folder.of(Series("database/daily"), NOW)
+LONG_AGO = [{"at": NOW - 48 * HOUR, "by": "deployer", "state": "new"}]
+LEAD = {"role": "team-lead", "by": "team-lead@example.org", "at": NOW - HOUR}
+SHUT = f"{NOW + 6 * HOUR:%H:%M}-{NOW + 7 * HOUR:%H:%M}"
+REPORT = """\
+<testsuite name="all">
+ <properties><property name="commit" value="{commit}"/></properties>
+ <testcase name="one"/>{more}
+</testsuite>
+"""
+
+
+@pytest.fixture(scope="module")
+def world(make_world: Callable[..., World]) -> Iterator[World]:
+    """A stack that is held to the checklist, whose window is open and whose limits a busy machine
+    meets; and the records of 1.0.0, which lack nothing."""
+    with serving() as site:
+        world = make_world(
+            checklistRequired=True,
+            checklistMemoryPercent=100,
+            checklistDiskFreePercent=1,
+            checklistSampleSeconds=0.5,
+            checklistBackups="backups",
+            deployMaxPerDay=9,
+            checklistEndpoints={"registry": site.url},
+            deployWindow=f"{NOW - HOUR:%H:%M}-{NOW + 5 * HOUR:%H:%M}",
+            deployTimezone="UTC",
+        )
+        place = checkout(world)
+        place.write(".gitignore", "/state/\nPulumi.*\n")
+        place.git("init", "--quiet", "--initial-branch", "main")
+        place.git("config", "user.name", "Author")
+        place.git("config", "user.email", "author@example.com")
+        tonight(place, world.stack)
+        record(place, "1.0.0", normal("CR-1", "1.0.0"))
+        yield world
+
+
+def checkout(world: World) -> Checkout:
+    return Checkout(world.folder)
+
+
+def tonight(place: Checkout, stack: str) -> None:
+    """What is not of one release: the rota, the backup."""
+    mine = {"by": "on-call engineer", "at": NOW - HOUR}
+    place.record("rota.yaml", night.rota(acknowledged=mine))
+    artifact = {"key": BACKUP.key("dump"), "bytes": 4, "sha256": "ab" * 32}
+    finished = night.manifest(stack=stack, started=NOW, finished=NOW, artifacts=[artifact])
+    place.write(f"backups/{BACKUP.key('dump')}", "rows")
+    place.record(f"backups/{BACKUP.key(MANIFEST)}", finished)
+    place.commit("tonight")
+
+
+def report(place: Checkout, version: str, more: str = "") -> None:
+    commit = place.git("rev-list", "--max-parents=0", "HEAD")
+    place.write(f"reports/{version}.xml", REPORT.format(commit=commit, more=more))
+
+
+def record(place: Checkout, version: str, change: Change) -> None:
+    """All that a release needs, reviewed and committed."""
+    digest = image_identity(Docker(), f"ytempire/backend:{version}").digest
+    release = night.release(
+        version=version,
+        digest=digest,
+        commit=place.git("rev-list", "--max-parents=0", "HEAD"),
+        notes=f"releases/{version}.md",
+        documentation=[f"manual/{version}.md"],
+        tests=f"reports/{version}.xml",
+        reviewed_by=["Reviewer <reviewer@example.org>"],
+        critical_bugs={"status": "pass", "by": "team-lead@example.org", "at": NOW},
+        change=change.id,
+        announcement=False,
+    )
+    told: dict[str, Any] = {"begins": NOW - HOUR, "ends": NOW + 5 * HOUR, "sent": NOW - HOUR}
+    report(place, version)
+    place.write(f"releases/{version}.md", f"What {version} brings.\n")
+    place.write(f"manual/{version}.md", f"How {version} is used.\n")
+    place.record(f"releases/{version}.yaml", release)
+    place.record(f"changes/{change.id}.yaml", change)
+    place.record(
+        f"announcements/{version}.yaml", night.announcement(id=version, release=version, **told)
+    )
+    place.record(
+        f"rehearsals/{version}.json", night.rehearsal(version=version, digest=digest, started=NOW)
+    )
+    place.commit(version)
+
+
+def normal(name: str, version: str, **changes: Any) -> Change:
+    """A change that was asked for and approved in time."""
+    return night.change(
+        **{"id": name, "release": version, "approvals": [LEAD], "history": LONG_AGO, **changes}
+    )
+
+
+def host(world: World) -> dict[str, str]:
+    """All that the stack has on the host, and what the switch remembers."""
+    label = f"label=ytempire.stack={world.stack}"
+    seen = {
+        kind: docker(*kind.split(), "--filter", label)
+        for kind in ("ps --all --no-trunc --format {{.ID}}{{.Names}}{{.State}}", "network ls -q")
+    }
+    seen["volumes"] = docker("volume", "ls", "-q", "--filter", label)
+    return seen | {"state": json.dumps(world.state()) if seen["volumes"] else ""}
+
+
+def refused(outcome: Outcome) -> set[str]:
+    """The items whose rules refused."""
+    assert not outcome.ok, outcome.text
+    return set(re.findall(r"gate is closed: ([\w-]+): ", flat(outcome)))
+
+
+def flat(outcome: Outcome) -> str:
+    """Without the engine's line breaks."""
+    return " ".join(outcome.text.split())
+
+
+def carried(world: World) -> dict[str, Item]:
+    """What the recorded gate has of the checklist."""
+    file = world.folder / "state/.pulumi/stacks/ytempire" / f"{world.stack}.json"
+    resources = json.loads(file.read_text())["checkpoint"]["latest"]["resources"]
+    (gate,) = (r for r in resources if r["urn"].endswith("::gate"))
+    items = json.loads(gate["inputs"]["environment"]["STEP"])["checklist"]
+    return {item["id"]: Item.model_validate(item) for item in items}
+
+
+def test_on_an_empty_host_a_release_that_nobody_recorded_makes_nothing(world: World) -> None:
+    outcome = world.up("1.2.0")
+    assert refused(outcome) >= {"tests", "review", "change-approved", "migrations"}
+    assert "There is no releases/1.2.0.yaml." in outcome.text
+    assert not any(world.leftovers().values())
+
+
+def test_a_release_that_keeps_to_the_checklist_goes_out(world: World) -> None:
+    outcome = world.up("1.0.0")
+    assert outcome.ok, outcome.text
+    assert world.live() == ("blue", "1.0.0")
+    assert [item.id for item in carried(world).values() if item.status != "pass"] == []
+    record(checkout(world), "1.1.0", normal("CR-2", "1.1.0"))
+
+
+def test_with_nothing_to_deploy_the_recorded_evidence_stands(world: World) -> None:
+    before = carried(world)
+    outcome = world.run("pulumi", "up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert outcome.ok, outcome.text
+    assert carried(world) == before
+    assert len(before) == len(ITEMS)
+
+
+# One item after the other, of a release that lacks nothing else
+
+Break = Callable[[World], AbstractContextManager[None]]
+
+
+@contextmanager
+def failing_tests(world: World) -> Iterator[None]:
+    report(checkout(world), "1.1.0", '<testcase name="two"><failure>no</failure></testcase>')
+    yield
+    report(checkout(world), "1.1.0")
+
+
+@contextmanager
+def no_backup(world: World) -> Iterator[None]:
+    (world.folder / "backups" / BACKUP.key(MANIFEST)).unlink()
+    yield
+    tonight(checkout(world), world.stack)
+
+
+@contextmanager
+def no_approval(world: World) -> Iterator[None]:
+    place = checkout(world)
+    before = place.git("rev-parse", "HEAD")
+    record(place, "1.1.0", normal("CR-3", "1.1.0", approvals=[]))
+    yield
+    place.git("reset", "--quiet", "--hard", before)
+
+
+@contextmanager
+def a_shut_window(world: World) -> Iterator[None]:
+    with world.setting("deployWindow", SHUT):
+        yield
+
+
+@contextmanager
+def a_deploy_tonight(world: World) -> Iterator[None]:
+    with world.setting("deployMaxPerDay", 1):
+        yield
+
+
+@contextmanager
+def a_stopped_worker(world: World) -> Iterator[None]:
+    worker = next(name for name in world.containers() if "-worker-" in name)
+    docker("stop", "--time=1", worker)
+    yield
+    docker("start", worker)
+
+
+BROKEN: dict[str, tuple[Break, str]] = {
+    "tests": (failing_tests, "it is fail: 1 of 2 passed (50.0 %)"),
+    "backup": (no_backup, "it is fail: there is no verified backup"),
+    "change-approved": (no_approval, "it is fail: CR-3 (normal) has no signature"),
+    "window": (a_shut_window, f"the limit: {SHUT} UTC"),
+    "once-daily": (a_deploy_tonight, "the limit: 1 a night"),
+    "rollback-ready": (a_stopped_worker, "is exited; the limit: warm and healthy"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_does_not_hold_stops_the_deploy_before_anything_changes(
+    world: World, name: str
+) -> None:
+    broken, words = BROKEN[name]
+    with broken(world):
+        before = host(world)
+        outcome = world.up("1.1.0")
+        assert refused(outcome) == {name}
+        assert words in flat(outcome)
+        assert re.search(rf"gate is closed: {name}: .* Next: `?\w+", flat(outcome))
+        assert host(world) == before
+
+
+def test_a_preview_is_advised_and_the_update_behind_it_refused(world: World) -> None:
+    with a_shut_window(world):
+        before = host(world)
+        preview = world.run("pulumi", "preview", "--color=never")
+        assert preview.ok, preview.text
+        assert "gate will close on the night, as it is now: window: " in flat(preview)
+        outcome = world.run("pulumi", "up", "--yes", "--color=never")
+        assert refused(outcome) == {"window"}
+        assert host(world) == before
+
+
+def test_a_pack_whose_rules_are_configured_away_does_not_open_the_gate(
+    world: World, tmp_path: Path
+) -> None:
+    levels = tmp_path / "levels.json"
+    levels.write_text('{"all": "disabled"}')
+    with no_backup(world):
+        before = host(world)
+        outcome = world.up("1.1.0", "--policy-pack-config", str(levels))
+        assert not outcome.ok
+        assert "gate is closed" not in flat(outcome)
+        assert "The checklist stops this deploy, and nothing was changed: backup: " in flat(outcome)
+        assert host(world) == before
+
+
+def test_an_emergency_passes_the_window_and_the_night_s_deploy_and_says_so(world: World) -> None:
+    record(checkout(world), "1.1.0", night.emergency(id="CR-4", release="1.1.0"))
+    with a_shut_window(world), a_deploy_tonight(world):
+        outcome = world.ytops("up", "1.1.0")
+        assert outcome.ok, outcome.text
+    assert world.live() == ("green", "1.1.0")
+    waived = {name for name, item in carried(world).items() if item.waived_by == "CR-4"}
+    assert waived == {"window", "once-daily", "change-approved", "lead-time"}
+
+
+def test_a_rollback_at_noon_passes(world: World) -> None:
+    checkout(world).write("rota.yaml", "shifts: nobody\n")
+    with a_shut_window(world), a_deploy_tonight(world):
+        outcome = world.ytops("rollback")
+        assert outcome.ok, outcome.text
+    assert world.live() == ("blue", "1.0.0")
+    assert carried(world) == {}

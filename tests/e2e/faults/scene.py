@@ -21,6 +21,7 @@ from tests.e2e.world import Outcome, Running, World, docker, wait_until
 # leave them alone.
 SLOW = "/api/v1/slow?seconds=5"
 SLOW_SECONDS = 5.0
+PROBE_SECONDS = 1.0  # how exactly a restart is measured, from a busy machine
 PATHS = ("/api/v1/status", "/api/v1/channels", "/health") * 16 + (SLOW,)
 RATE = 100
 SETTLE_SECONDS = 60  # the agent's lease, its own time-outs, and a slow machine
@@ -297,7 +298,7 @@ class Scene:
             assert not result.failed, f"{sum(result.failed.values())} failed: {result.failed}"
             return
         result.restart = round(sum(restart.seconds() for restart in self.restarts), 1)
-        most = result.restart + SLOW_SECONDS  # those that were under way
+        most = result.restart + SLOW_SECONDS + PROBE_SECONDS  # those that were under way
         assert result.outage <= most, f"{result.outage} s of failures, {result.restart} s away"
 
 

@@ -18,7 +18,7 @@ FULL = "The disk of the engine's state is full"
 CLOCK = "A clock is set back by a day"
 
 YESTERDAY = {"FAKETIME": "-1d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-BACKEND_MB = 16
+SPARE_BYTES = 8 << 20  # of the small file system, before it is filled
 
 
 def state_file(scene: Scene) -> Path:
@@ -44,7 +44,8 @@ def small_backend(scene: Scene) -> None:
     folder = scene.world.folder / "state"
     away = folder.with_name("state.away")
     shutil.copytree(folder, away)
-    _mount("-t", "tmpfs", "-o", f"size={BACKEND_MB}m", "tmpfs", str(folder))
+    held = sum(file.stat().st_blocks * 512 for file in away.rglob("*"))
+    _mount("-t", "tmpfs", "-o", f"size={held + SPARE_BYTES}", "tmpfs", str(folder))
     shutil.copytree(away, folder, dirs_exist_ok=True)
     shutil.rmtree(away)
 

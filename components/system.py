@@ -182,16 +182,20 @@ def _checklist(
         )
         return ()
     # Imported here: a tenth of a second that all other runs do without.
+    from ops.backup.looking import Everywhere
     from ops.gather import Sources, items
     from rollout.judge import Limits
 
+    docker, names = Docker(settings.deployment.docker_host), Names(settings.stack)
+    offsite = settings.deployment.environment == configuration.PRODUCTION
     sources = Sources(
         root=root,
-        names=Names(settings.stack),
-        docker=Docker(settings.deployment.docker_host),
+        names=names,
+        docker=docker,
         ops_image=settings.edge.ops_image,
         backend_image=settings.backend.image,
         limits=Limits(settings.checklist, settings.operations),
+        kept=Everywhere(docker, names, settings.backups, settings.postgres.image, offsite),
     )
     seen = observation if observation.source == "host" else None
     return items(sources, version, "preview" if pulumi.runtime.is_dry_run() else "up", seen)

@@ -271,6 +271,67 @@ def announce(
     verb.announce(_place(ctx), version, to, at=at, text=text)
 
 
+backup_app = typer.Typer(cls=Verbs, help="Backups of the database.", no_args_is_help=True)
+app.add_typer(backup_app, name="backup")
+
+
+@backup_app.command("run")
+def backup_run(
+    ctx: typer.Context,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="As the day's full: the week's or month's, where one is due."),
+    ] = False,
+) -> None:
+    """Dump the database to the drives and the bucket, encrypted. Exit code 0: each has it."""
+    from ops.verbs import backup as verb
+
+    raise typer.Exit(verb.run(_place(ctx), full=full))
+
+
+@backup_app.command("list")
+def backup_list(ctx: typer.Context, json: Json = False) -> None:
+    """What is kept where, and what was proved of it."""
+    from ops.verbs import backup as verb
+
+    raise typer.Exit(verb.listed(_place(ctx), as_json=json))
+
+
+@backup_app.command("verify")
+def backup_verify(ctx: typer.Context) -> None:
+    """Check every copy, and restore the newest of each series beside everything."""
+    from ops.verbs import backup as verb
+
+    raise typer.Exit(verb.verify(_place(ctx)))
+
+
+@backup_app.command("prune")
+def backup_prune(
+    ctx: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go.")] = False,
+) -> None:
+    """Let go what the manuals' retention no longer asks for, and never the last that is good."""
+    from ops.verbs import backup as verb
+
+    raise typer.Exit(verb.prune(_place(ctx), dry_run=dry_run))
+
+
+@backup_app.command("status")
+def backup_status(ctx: typer.Context, json: Json = False) -> None:
+    """How old the newest verified and the newest restored are. Exit code 0: all is well."""
+    from ops.verbs import backup as verb
+
+    raise typer.Exit(verb.status(_place(ctx), as_json=json))
+
+
+@backup_app.command("key")
+def backup_key(ctx: typer.Context) -> None:
+    """Make a key for the backups; it is shown once and kept nowhere."""
+    from ops.verbs import backup as verb
+
+    raise typer.Exit(verb.key(_place(ctx)))
+
+
 release_app = typer.Typer(cls=Verbs, help="Release records.", no_args_is_help=True)
 app.add_typer(release_app, name="release")
 

@@ -51,6 +51,8 @@ class Sources:
     ops_image: str
     backend_image: str
     limits: Limits
+    kept: backup.Store | None = None
+    """The backups that the job keeps; `checklistBackups` names a copy to look at instead."""
 
     @property
     def settings(self) -> Checklist:
@@ -59,7 +61,7 @@ class Sources:
     @property
     def backups(self) -> backup.Store | None:
         folder = self.settings.backups
-        return backup.Folder(self.root / folder, self.names.stack) if folder else None
+        return backup.Folder(self.root / folder, self.names.stack) if folder else self.kept
 
     @cached_property
     def source(self) -> Git:

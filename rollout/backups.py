@@ -248,6 +248,15 @@ def to_restore(found: Catalogue) -> tuple[Stored, ...]:
     return tuple(s for s in sorted(newest.values(), key=lambda s: s.folder) if s.proved is None)
 
 
+def together(catalogues: Mapping[str, Catalogue]) -> dict[Folder, dict[str, Stored]]:
+    """Every backup that is one anywhere, the newest first, by the places that have it."""
+    found: dict[Folder, dict[str, Stored]] = {}
+    for name, one in catalogues.items():
+        for stored in one.backups:
+            found.setdefault(stored.folder, {})[name] = stored
+    return {folder: found[folder] for folder in sorted(found, reverse=True)}
+
+
 def held_by(bucket: Catalogue) -> Callable[[Backup], bool]:
     """Whether a drive's backup is in the bucket, whole and not found bad."""
     there = {s.folder for s in bucket.backups if s.proved is not False}

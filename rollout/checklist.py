@@ -178,7 +178,7 @@ ITEMS = (
         "a backup was completed",
         HOST,
         judge.backup,
-        "make one and have it verified, then `ytops checklist {version}`",
+        "`ytops backup run`, then `ytops checklist {version}`",
         severity="critical",
         tonight=True,
     ),

@@ -1,4 +1,5 @@
-"""When the dump before a deploy was taken, and whether that is still good enough."""
+"""What a dump holds; when the one before a deploy was taken, and whether that is still good
+enough."""
 
 from __future__ import annotations
 
@@ -7,6 +8,19 @@ from datetime import UTC, datetime, timedelta
 # A run that goes on after a failure need not dump again; one that comes a week later must.
 FRESH = timedelta(hours=1)
 STAMP = "%Y%m%dT%H%M%SZ"
+
+# The tables whose data a dump holds: those of an extension are the extension's.
+TABLES = """\
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+"""
+# For psql: the rows of each, as lines of JSON.
+COUNT_ROWS = rf"""
+SELECT format('SELECT json_build_array(''row'', %L, count(*)) FROM %I.%I',
+              n.nspname || '.' || c.relname, n.nspname, c.relname)
+{TABLES} ORDER BY 1 \gexec
+"""
 
 
 def name(at: datetime, identity: str) -> str:

@@ -175,6 +175,24 @@ def _host_path(value: str) -> str:
     return value
 
 
+def _drive(value: str) -> str:
+    if not re.fullmatch(r"/[^\s,:]*|[a-z0-9]+", value):
+        raise ValueError("a folder of the host, such as /mnt/backup1, or a volume's name, drive1")
+    return value
+
+
+def _recipient(value: str) -> str:
+    if not re.fullmatch(r"age1[a-z0-9]{58}", value):
+        raise ValueError("an age recipient, age1… (`ytops backup key` makes one)")
+    return value
+
+
+def _identity(value: str) -> str:
+    if value and not re.fullmatch(r"AGE-SECRET-KEY-1[A-Z0-9]{58}", value):
+        raise ValueError("an age identity, AGE-SECRET-KEY-1… (`ytops backup key` makes one)")
+    return value
+
+
 def _path_or_none(value: str) -> str:
     return _path(value) if value else value
 
@@ -334,6 +352,11 @@ class Backups(Group):
     object_lock: bool = Field(alias="backupObjectLock")
     log_bucket: Annotated[str, AfterValidator(_log_bucket)] = Field(alias="backupLogBucket")
     prune_percent: Percent = Field(alias="backupPrunePercent")
+    drives: tuple[Annotated[str, AfterValidator(_drive)], ...] = Field(alias="backupDrives")
+    recipients: tuple[Annotated[str, AfterValidator(_recipient)], ...] = Field(
+        alias="backupRecipients"
+    )
+    identity: Annotated[str, AfterValidator(_identity)] = Field(alias="backupIdentity", repr=False)
 
 
 class Checklist(Group):
@@ -502,17 +525,28 @@ def load(stack: str, raw: Mapping[str, str], secret: frozenset[str] = frozenset(
 def load_checklist(stack: str, raw: Mapping[str, str]) -> tuple[Checklist, Operations]:
     """The two groups that judge a deploy, without the secrets that `load` asks for: what a person
     may read who can't open them. Raises SettingsError with every mistake."""
+    checklist, operations = _some(stack, raw, Checklist, Operations)
+    return checklist, operations
+
+
+def load_backups(stack: str, raw: Mapping[str, str]) -> Backups:
+    """Where backups are, likewise."""
+    backups: Backups = _some(stack, raw, Backups)[0]
+    return backups
+
+
+def _some(stack: str, raw: Mapping[str, str], *models: type[Group]) -> list[Any]:
     values = {key: _decoded(key, text) for key, text in raw.items()}
     wrong: list[str] = []
     groups: list[Any] = []
-    for model in (Checklist, Operations):
+    for model in models:
         try:
             groups.append(model.model_validate(values))
         except ValidationError as error:
             wrong += [_mistake(e, secret_keys()) for e in error.errors()]
     if wrong:
         raise SettingsError(stack, wrong)
-    return groups[0], groups[1]
+    return groups
 
 
 _JSON_KEYS = {

@@ -1,4 +1,5 @@
-"""The scratch place: containers and volumes of one rehearsal, and nothing else of the host.
+"""The scratch place: containers and volumes of one rehearsal, or of one restore that is tried, and
+nothing else of the host.
 
 All of its containers share one network namespace that has no way out: `postgres` and `redis` are
 names of its loopback, so that a release's own addresses lead to the copy and can lead nowhere else.
@@ -9,14 +10,17 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from ops.docker import Answer, Docker, Say, by_name
-from ops.errors import OpsError
+from ops.errors import OpsError, StepFailed
+from ops.steps._boot import last_lines
 from ops.steps._one_shot import HARDENED, OneShot, Outcome
 from ops.steps._one_shot import run as run_one_shot
+from ops.steps.backup import megabytes
 from ops.verbs._exit import Refused
 from ops.verbs._pulumi_lock import PulumiLock
 from rollout.migrations import OURS
@@ -36,6 +40,9 @@ USER = "999:999"
 DATABASE_MB = 1024  # at most; production may have more
 REDIS_MB = 64
 LONG_SECONDS = 3600  # what may take long: a restore
+BOOT_SECONDS = 300
+POLL_SECONDS = 0.3
+SPARE_BYTES = 1 << 30  # that the host keeps besides the copy
 
 # One core at most, a quarter of what others get of a busy one, and the first to go when the host is
 # short of memory. Nobody asks for their health.
@@ -163,6 +170,36 @@ class Scratch:
             },
         )  # fmt: skip
 
+    def await_postgres(self) -> None:
+        # Over TCP: while the cluster is made, only a local socket listens.
+        deadline = time.monotonic() + BOOT_SECONDS
+        while self.shell("exec pg_isready -q -h 127.0.0.1").code:
+            found = self.docker.inspect(self.postgres)
+            if time.monotonic() > deadline or found is None or found.stopped:
+                lines = last_lines(self.docker, self.postgres)
+                raise StepFailed(f"The copy's PostgreSQL does not start.{lines}")
+            time.sleep(POLL_SECONDS)
+
+    def require_room(self) -> None:
+        """The copy must not fill the disk that production writes to."""
+        size = self._live_size()
+        free = 1024 * int(self.shell(f"df -Pk {DATA} | awk 'END {{ print $4 }}'").out)
+        if free < 2 * size + SPARE_BYTES:
+            raise OpsError(
+                f"The disk of {self.docker.host} has {megabytes(free)} left; a copy of "
+                f"{megabytes(size)} wants twice that, and 1 GB to spare.\n"
+                "Next: make room (`docker system df`), then the same again"
+            )
+
+    def _live_size(self) -> int:
+        settings = self.settings.postgres
+        answer = self.docker.exec(
+            self.names.postgres,
+            "psql", "-X", "-qAt", "-U", settings.user, "-d", settings.database,
+            "-c", "SELECT pg_database_size(current_database())",
+        )  # fmt: skip
+        return int(answer.out.strip() or 0) if answer.code == 0 else 0
+
     def start_redis(self) -> None:
         self._start(
             "redis",
@@ -210,7 +247,7 @@ class Scratch:
     def shell(self, script: str, *words: str, timeout: float = LONG_SECONDS) -> Answer:
         """In the copy's container; `words` are $0, $1 …"""
         return self.docker.exec(
-            self.postgres, "sh", "-c", script, *words, variables=self._client(), timeout=timeout
+            self.postgres, "sh", "-c", script, *words, variables=self.client(), timeout=timeout
         )
 
     def sql(self, *statements: str) -> str:
@@ -218,13 +255,13 @@ class Scratch:
         commands = [word for statement in statements for word in ("-c", statement)]
         answer = self.docker.exec(
             self.postgres, "psql", "-X", "-qAt", "-v", "ON_ERROR_STOP=1", *commands,
-            variables=self._client(), timeout=LONG_SECONDS,
+            variables=self.client(), timeout=LONG_SECONDS,
         )  # fmt: skip
         if answer.code:
             raise OpsError(f"The copy of the database does not take a question: {answer.words}")
         return answer.out.strip()
 
-    def _client(self) -> dict[str, str]:
+    def client(self) -> dict[str, str]:
         """Our own sessions: by the local socket, told from the migration's, not in its log."""
         return {
             "PGHOST": "/var/run/postgresql",
@@ -277,11 +314,13 @@ def make_room(docker: Docker, names: Names, say: Say) -> None:
             if names_
         ]
         raise Refused(
-            f"A rehearsal of {names.stack} is under way, by {owner}.\nNext: wait for it; when it "
-            f"is known to be gone, on {docker.host}: {' and '.join(commands)}, then this again."
+            f"A rehearsal or trial restore of {names.stack} is under way, by {owner}.\nNext: wait "
+            f"for it; when it is known to be gone, on {docker.host}: {' and '.join(commands)}, "
+            "then this again."
         )
     remove(docker, names)
-    say(f"An earlier rehearsal{f' by {owner}' if owner else ''} was cut off: its rest is removed")
+    whose = f"by {owner} " if owner else ""
+    say(f"An earlier rehearsal or trial restore {whose}was cut off: its rest is removed")
 
 
 def remove(docker: Docker, names: Names) -> None:

@@ -13,7 +13,7 @@ from ops.errors import OpsError, StepFailed
 from ops.migrations import recorded
 from ops.rehearsal import words
 from ops.rehearsal.asking import ask
-from ops.rehearsal.scratch import BACKUPS, DATA, DURABLE, Scratch
+from ops.rehearsal.scratch import BACKUPS, DURABLE, Scratch
 from ops.rehearsal.watching import log_lines, log_since, watched
 from ops.steps import backup
 from ops.steps._boot import last_lines
@@ -24,10 +24,7 @@ from rollout.migrations import Column
 from rollout.records import Evidence, Rehearsal, Schema, Statement, Status, TableLock
 from rollout.state import Release
 
-BOOT_SECONDS = 300
-POLL_SECONDS = 0.3
 MIGRATION_SECONDS = 1800  # what a deploy gives them
-SPARE_BYTES = 1 << 30  # that the host keeps besides the copy
 SOURCE = "ytops rehearse"
 
 DEFINITION = 'exec pg_dump --schema-only --no-owner --no-privileges -d "$PGDATABASE"'
@@ -118,9 +115,9 @@ class Story:
         begun = time.monotonic()
         self.scratch.start_postgres(volume)
         self.scratch.start_redis()
-        self._await_server()
+        self.scratch.await_postgres()
         self._require_broker()
-        self._require_room()
+        self.scratch.require_room()
         answer = self.scratch.shell(RESTORE, name)
         if answer.code:
             raise StepFailed(
@@ -155,40 +152,11 @@ class Story:
         docker, labels = self.scratch.docker, self.scratch.labels
         return backup.take(docker, parameters, live, lambda _: None, secrets, labels).name
 
-    def _await_server(self) -> None:
-        # Over TCP: while the cluster is made, only a local socket listens.
-        deadline = time.monotonic() + BOOT_SECONDS
-        while self.scratch.shell("exec pg_isready -q -h 127.0.0.1").code:
-            found = self.scratch.docker.inspect(self.scratch.postgres)
-            if time.monotonic() > deadline or found is None or found.stopped:
-                lines = last_lines(self.scratch.docker, self.scratch.postgres)
-                raise StepFailed(f"The copy's PostgreSQL does not start.{lines}")
-            time.sleep(POLL_SECONDS)
-
     def _require_broker(self) -> None:
         found = self.scratch.docker.inspect(self.scratch.name("redis"))
         if found is None or not found.running:
             lines = last_lines(self.scratch.docker, self.scratch.name("redis"))
             raise StepFailed(f"The copy's Redis does not start.{lines}")
-
-    def _require_room(self) -> None:
-        """The copy must not fill the disk that production writes to."""
-        size = self._live_size()
-        free = 1024 * int(self.scratch.shell(f"df -Pk {DATA} | awk 'END {{ print $4 }}'").out)
-        if free < 2 * size + SPARE_BYTES:
-            raise OpsError(
-                f"The disk of {self.scratch.docker.host} has {backup.megabytes(free)} left; a copy "
-                f"of {backup.megabytes(size)} wants twice that, and 1 GB to spare.\n"
-                "Next: make room (`docker system df`), then the same again"
-            )
-
-    def _live_size(self) -> int:
-        settings, names = self.scratch.settings.postgres, self.scratch.names
-        answer = self.scratch.docker.exec(
-            names.postgres, "psql", "-X", "-qAt", "-U", settings.user, "-d", settings.database,
-            "-c", "SELECT pg_database_size(current_database())",
-        )  # fmt: skip
-        return int(answer.out.strip() or 0) if answer.code == 0 else 0
 
     def _catch_up(self) -> None:
         """A dump is taken before a deploy's migrations: where production is further by now, the

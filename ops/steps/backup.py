@@ -49,9 +49,7 @@ stage() {{
 }}
 rm -f {NAMES}.partial {NAMES}.partial.list
 stage "counting tables" psql -X -qAt -v ON_ERROR_STOP=1 -o /tmp/tables -c "
-    SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
+    SELECT count(*) {dumps.TABLES}"
 stage "pg_dump" pg_dump -Fc --no-password --file "$partial"
 stage "listing the dump" pg_restore --list --file "$partial.list" "$partial"
 tables=$(cat /tmp/tables)

@@ -16,6 +16,7 @@ from ops.git import Git
 from ops.probes.forge import TOKEN
 from ops.verbs._exit import Misused
 from ops.verbs._place import Place
+from ops.verbs._store import everywhere
 from rollout.judge import Limits
 from rollout.settings import Checklist, Operations, SettingsError, load_checklist
 
@@ -44,6 +45,7 @@ def sources(place: Place, found: Limits, backups: Path | None = None) -> Sources
         ops_image=place.configuration.get("opsImage"),
         backend_image=place.configuration.get("backendImage"),
         limits=replace(found, checklist=found.checklist.model_copy(update=more)),
+        kept=everywhere(place),
     )
 
 

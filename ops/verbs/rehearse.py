@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ops.docker import Docker
-from ops.engine import Engine
 from ops.errors import OpsError
 from ops.observe import image_identity, observe
 from ops.rehearsal.scratch import Scratch
 from ops.rehearsal.story import Story
 from ops.steps._signals import Stopped, listening
 from ops.steps._voice import Voice
-from ops.verbs._exit import DONE, FAILED, Interrupted, Misused
+from ops.verbs._database import live_image, ourselves
+from ops.verbs._database import settings as settings_of
+from ops.verbs._exit import DONE, FAILED, Interrupted
 from ops.verbs._paper import BAD, OK, paint, say
 from ops.verbs._place import Place
-from ops.verbs._pulumi_lock import PulumiLock
 from rollout.migrations import longest_block
 from rollout.records import Rehearsal, Status, rehearsal_path
 from rollout.release import image_tag, wanted_release
-from rollout.settings import Settings, SettingsError, load
+from rollout.settings import Settings
 from rollout.state import Release
 
 WIDTH = 10
@@ -33,10 +30,11 @@ STATEMENTS_SHOWN = 20
 
 def rehearse(place: Place, version: str, *, fresh: bool = False, as_json: bool = False) -> int:
     """Exit code 0: it can be deployed, and rolled back without restoring data."""
-    settings = _settings(place, version)
+    settings = settings_of(place, version=version)
     previous = _live(place)
     release = _wanted(place.docker, settings)
-    scratch = Scratch(place.docker, place.names, settings, _database_image(place), _ourselves())
+    image = live_image(place, "to rehearse with")
+    scratch = Scratch(place.docker, place.names, settings, image, ourselves())
     voice = Voice([*settings.secrets.values(), *scratch.passwords.values()])
 
     width = max(WIDTH, *(len(one.version) for one in (release, previous) if one), 0)
@@ -112,16 +110,6 @@ def _verdict(record: Rehearsal) -> str:
     )
 
 
-def _settings(place: Place, version: str) -> Settings:
-    engine = Engine(place.root, place.stack)
-    engine.check()
-    values, secret = engine.configuration()
-    try:
-        return load(place.stack, {**values, "version": version}, secret)
-    except SettingsError as error:
-        raise Misused(str(error)) from None
-
-
 def _live(place: Place) -> Release | None:
     view = observe(place.docker, place.names).view
     return view.state.releases.get(view.edge.identity) if view.edge else None
@@ -136,23 +124,6 @@ def _wanted(docker: Docker, settings: Settings) -> Release:
             f"The image {tag} can't be pulled on {docker.host}.\nNext: there, `docker pull {tag}`"
         )
     return release
-
-
-def _database_image(place: Place) -> str:
-    """What the live database runs, whatever the stack file says by now."""
-    found = place.docker.inspect(place.names.postgres)
-    if found is None or not found.running:
-        raise OpsError(
-            f"There is no database to rehearse with: {place.names.postgres} does not run on "
-            f"{place.docker.host}.\nNext: `ytops status`"
-        )
-    return found.image
-
-
-def _ourselves() -> PulumiLock:
-    return PulumiLock(
-        getpass.getuser(), socket.gethostname(), os.getpid(), datetime.now(UTC).isoformat()
-    )
 
 
 def _write(path: Path, text: str) -> None:

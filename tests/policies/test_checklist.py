@@ -76,7 +76,7 @@ REFUSALS = {
     "backup": (
         "a backup was completed must hold (manual 7.1, Infrastructure Check), and it is fail: "
         "there is no verified backup; the limit: verified, and younger than 4 h [the probe "
-        "at 2026-11-23 06:30 UTC]. Next: make one and have it verified, then `ytops checklist "
+        "at 2026-11-23 06:30 UTC]. Next: `ytops backup run`, then `ytops checklist "
         "1.2.0`"
     ),
     "migrations": (

@@ -21,6 +21,7 @@ PLACEHOLDERS = {
     "notifyWebhook": "https://chat.example/placeholder-webhook",
     "alertPagerDutyKey": "placeholder-pagerduty",
     "forgeToken": "placeholder-forge-token",
+    "backupIdentity": f"AGE-SECRET-KEY-1{'Q' * 58}",
     "backendSecrets": '{"API_KEY": "placeholder-api-key"}',
 }
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\npublic\n-----END CERTIFICATE-----"

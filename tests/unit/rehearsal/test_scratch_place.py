@@ -101,7 +101,7 @@ def test_what_a_killed_rehearsal_left_is_removed_and_said(host: Host) -> None:
     make_room(Docker(), NAMES, said.append)
     assert host.calls("rm")
     assert said[0].startswith(
-        f"An earlier rehearsal by ann@{socket.gethostname()} (process 4194305)"
+        f"An earlier rehearsal or trial restore by ann@{socket.gethostname()} (process 4194305)"
     )
     assert said[0].endswith("was cut off: its rest is removed")
 
@@ -113,7 +113,9 @@ def test_one_that_may_be_under_way_is_left_alone(host: Host, owner: PulumiLock) 
         make_room(Docker(), NAMES, print)
     assert not host.calls("rm")
     first, *rest = str(refused.value).split("\n")
-    assert first.startswith(f"A rehearsal of test is under way, by ann@{owner.host}")
+    assert first.startswith(
+        f"A rehearsal or trial restore of test is under way, by ann@{owner.host}"
+    )
     assert rest == [
         "Next: wait for it; when it is known to be gone, on unix:///var/run/docker.sock: "
         "`docker rm --force --volumes c1` and `docker volume rm v1`, then this again."

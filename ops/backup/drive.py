@@ -1,0 +1,135 @@
+"""A drive of the host: a folder that the helper has at hand."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+
+from ops.backup.host import Helper, Pipe
+from ops.backup.packing import Reader
+from ops.backup.place import Written
+from ops.errors import OpsError
+from rollout.backups import MANIFEST, Catalogue, Folder, Stored, catalogue
+from rollout.records import Artifact
+
+# What is not finished lies in a folder of another name, which no listing takes for a backup's.
+PARTIAL = ".partial"
+KEYS = "cd \"$0\" && find . -type f -printf '%P\\n'"
+TEXTS = (
+    "cd \"$0\" && find . -type f -name '*.json' -print0 | tar -c --null --no-recursion -T - -f -"
+)
+WRITE = """
+umask 0077
+mkdir -p "${0%/*}" && cat >"$0" && sync "$0" && exec sha256sum "$0"
+"""
+SEAL = f"""
+umask 0077
+cd "$0{PARTIAL}" && cat >{MANIFEST} && sync {MANIFEST} && cd / && mv -T "$0{PARTIAL}" "$0" &&
+    exec sync "${{0%/*}}"
+"""
+NOTE = f'umask 0077; cat >"$0{PARTIAL}" && sync "$0{PARTIAL}" && exec mv "$0{PARTIAL}" "$0"'
+# One line for each that is not as it should be, and nothing for the others.
+CHECK = 'cd "$0" && { sha256sum --check --quiet 2>/dev/null; true; }'
+REMOVE = 'exec rm -rf "$0" "$0' + PARTIAL + '"'
+SWEEP = f"exec find \"$0\" -name '*{PARTIAL}' -prune -exec rm -rf {{}} +"
+
+
+@dataclass
+class DriveFile:
+    """A file of a backup that is under way."""
+
+    drive: Drive
+    pipe: Pipe
+    _open: ExitStack = field(repr=False)
+
+    def write(self, data: bytes) -> int:
+        return self.pipe.write(data)
+
+    def finish(self) -> Written:
+        answer = self.pipe.finish()
+        self._open.close()
+        if answer.code:
+            raise OpsError(answer.out.strip() or f"exit code {answer.code}")
+        return Written(sha256=answer.out.split()[0])
+
+    def abort(self) -> None:
+        self._open.close()
+
+
+@dataclass(frozen=True)
+class Drive:
+    """`name`: as configured. `path`: where the helper has it."""
+
+    helper: Helper
+    name: str
+    path: str
+    stack: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.name} on {self.helper.docker.host}"
+
+    def catalogue(self) -> Catalogue:
+        keys = self.helper.must(KEYS, self.path).splitlines()
+        archive = io.BytesIO(self.helper.must(TEXTS, self.path).encode())
+        return catalogue(self.where, self.stack, keys, dict(_texts(archive)))
+
+    def begin(self, folder: Folder, name: str) -> DriveFile:
+        opened = ExitStack()
+        pipe = opened.enter_context(
+            self.helper.pipe(WRITE, f"{self._at(folder)}{PARTIAL}/{name}", gives=False)
+        )
+        return DriveFile(self, pipe, opened)
+
+    def seal(self, folder: Folder, manifest: str) -> None:
+        self.helper.must(SEAL, self._at(folder), stdin=manifest.encode())
+
+    def note(self, key: str, text: str) -> None:
+        self.helper.must(NOTE, f"{self.path}/{key}", stdin=text.encode())
+
+    def discard(self, folder: Folder) -> None:
+        with suppress(OpsError):
+            self.helper.must('exec rm -rf "$0"', f"{self._at(folder)}{PARTIAL}")
+
+    def sweep(self) -> None:
+        """What killed jobs left. Nobody else is at it: the helper is ours."""
+        self.helper.must(SWEEP, self.path)
+
+    def remove(self, folder: Folder) -> None:
+        self.helper.must(REMOVE, self._at(folder))
+
+    def damaged(self, backups: Iterable[Stored]) -> dict[Folder, str]:
+        sums: dict[str, Folder] = {}
+        lines: list[str] = []
+        for stored in backups:
+            for artifact in stored.manifest.artifacts if stored.manifest else ():
+                sums[artifact.key] = stored.folder
+                lines.append(f"{artifact.sha256}  {artifact.key}\n")
+        if not lines:
+            return {}
+        answer = self.helper.must(CHECK, self.path, stdin="".join(lines).encode())
+        found = (line.rpartition(": ") for line in answer.splitlines())
+        return {sums[key]: f"{key}: {_how(why)}" for key, _, why in found if key in sums}
+
+    @contextmanager
+    def read(self, artifact: Artifact) -> Iterator[Reader]:
+        with self.helper.pipe('exec cat "$0"', f"{self.path}/{artifact.key}", gives=True) as pipe:
+            yield pipe
+
+    def _at(self, folder: Folder) -> str:
+        return f"{self.path}/{folder}"
+
+
+def _texts(archive: io.BytesIO) -> Iterator[tuple[str, str]]:
+    with tarfile.open(fileobj=archive) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            if file:
+                yield member.name.removeprefix("./"), file.read().decode(errors="replace")
+
+
+def _how(why: str) -> str:
+    return "can't be read" if "open" in why else "its SHA-256 is not the manifest's"

@@ -1,0 +1,281 @@
+"""The helper: one container on the host that the job's commands run in, with the drives.
+
+It stands on the database's own image, so that its programs are of the server's version. Its name is
+taken by one job at a time. It ends with whoever started it: what it waits for is our end of a pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from secrets import token_hex
+
+from ops.docker import ANSWER_SECONDS, Answer, Docker, Say, by_name, end
+from ops.errors import OpsError
+from ops.steps._one_shot import HARDENED
+from ops.steps._volume import give
+from ops.verbs._exit import Refused
+from ops.verbs._pulumi_lock import PulumiLock
+from rollout.names import PART_LABEL, STACK_LABEL, Names
+
+PART = "backup"
+OWNER_LABEL = "ytempire.backup"
+USER = "postgres"  # the image's own
+MEMORY_MB = 512
+DRIVES = "/drives"
+START_SECONDS = 30
+LONG_SECONDS = 6 * 3600  # what may take long: a dump, reading a drive
+_TAIL = 20
+
+
+@dataclass(frozen=True)
+class DriveArgs:
+    """A folder of the host, by its path, or a volume of the stack."""
+
+    name: str
+
+    @property
+    def is_path(self) -> bool:
+        return self.name.startswith("/")
+
+    def source(self, names: Names) -> str:
+        return self.name if self.is_path else names.volume(self.name)
+
+
+class Pipe:
+    """A command on the host that takes or gives a file. Its other words are kept."""
+
+    def __init__(self, process: subprocess.Popen[bytes], gives: bool) -> None:
+        self._process = process
+        self._words: deque[bytes] = deque(maxlen=_TAIL)
+        talk = process.stderr if gives else process.stdout
+        assert talk
+        self._ear = threading.Thread(target=lambda: self._words.extend(talk), daemon=True)
+        self._ear.start()
+
+    def read(self, size: int = -1) -> bytes:
+        assert self._process.stdout
+        return self._process.stdout.read(size)
+
+    def write(self, data: bytes) -> int:
+        assert self._process.stdin
+        try:
+            self._process.stdin.write(data)
+        except OSError:
+            raise OpsError(self.finish().words or "the host takes no more") from None
+        return len(data)
+
+    def finish(self, timeout: float = LONG_SECONDS) -> Answer:
+        """Its end: exit code, and what it said besides the file."""
+        if self._process.stdin:
+            with suppress(OSError):
+                self._process.stdin.close()
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise OpsError(f"a command on the host was not over after {timeout:.0f} s") from None
+        self._ear.join(ANSWER_SECONDS)
+        return Answer(code, b"".join(self._words).decode(errors="replace"))
+
+    def close(self) -> None:
+        end(self._process)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                with suppress(OSError):
+                    stream.close()
+
+
+@dataclass
+class Helper:
+    """The container, while it stands. `lost`: the drives that it has not, and why."""
+
+    docker: Docker
+    container: str
+    drives: dict[str, str]
+    lost: dict[str, str]
+
+    def run(
+        self,
+        script: str,
+        *words: str,
+        stdin: bytes | None = None,
+        variables: Mapping[str, str] | None = None,
+        timeout: float = ANSWER_SECONDS,
+    ) -> Answer:
+        """A script inside; `words` are $0, $1 … Its failure is the caller's to judge."""
+        return self.docker.exec(
+            self.container,
+            *("sh", "-c", script, *words),
+            stdin=stdin,
+            variables=variables,
+            timeout=timeout,
+        )
+
+    def must(self, script: str, *words: str, stdin: bytes | None = None) -> str:
+        answer = self.run(script, *words, stdin=stdin, timeout=LONG_SECONDS)
+        if answer.code:
+            raise OpsError(answer.words or f"exit code {answer.code}")
+        return answer.out
+
+    @contextmanager
+    def pipe(
+        self,
+        script: str,
+        *words: str,
+        gives: bool,
+        variables: Mapping[str, str] | None = None,
+        container: str = "",
+    ) -> Iterator[Pipe]:
+        """A script that gives a file on its stdout, or takes one on its stdin."""
+        command = [
+            "exec", *([] if gives else ["--interactive"]), *by_name(variables or ()),
+            container or self.container, "sh", "-c", script, *words,
+        ]  # fmt: skip
+        errors = subprocess.PIPE if gives else subprocess.STDOUT
+        pipe = Pipe(self.docker.spawn(command, not gives, errors, variables), gives)
+        try:
+            yield pipe
+        finally:
+            pipe.close()
+
+
+@dataclass(frozen=True)
+class HostArgs:
+    """How the helper stands. image: the live database's. owner: whose job it is; without one it
+    only looks, beside a job if need be, and can't write. network: one that reaches the database."""
+
+    image: str
+    owner: PulumiLock | None = None
+    say: Say = print
+    network: str = "none"
+
+    def container(self, names: Names) -> str:
+        return names.part(PART) if self.owner else names.part(PART, "look", token_hex(3))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {OWNER_LABEL: json.dumps(vars(self.owner))} if self.owner else {}
+
+
+@contextmanager
+def helper(
+    docker: Docker, names: Names, drives: tuple[DriveArgs, ...], host: HostArgs
+) -> Iterator[Helper]:
+    """Ours from here. Raises Refused while another job has it."""
+    container = host.container(names)
+    if host.owner:
+        _make_room(docker, container, names.stack, host.say)
+    found, lost = _create(docker, names, container, drives, host)
+    process = docker.spawn(["start", "--attach", "--interactive", container], True, subprocess.PIPE)
+    try:
+        _await(docker, container)
+        standing = Helper(docker, container, found, lost)
+        for drive in drives:
+            if drive.name in found and host.owner:
+                _own(standing, drive, host.image, names)
+        yield standing
+    finally:
+        docker.call("rm", "--force", container, check=False)
+        end(process)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                with suppress(OSError):
+                    stream.close()
+
+
+def _make_room(docker: Docker, container: str, stack: str, say: Say) -> None:
+    found = docker.inspect(container)
+    if found is None:
+        return
+    owner = None
+    with suppress(ValueError, TypeError):
+        owner = PulumiLock(**json.loads(found.label(OWNER_LABEL)))
+    if found.running and (owner is None or owner.owner() != "dead"):
+        raise Refused(
+            f"A backup job of {stack} is under way, by {owner or 'nobody knows whom'}.\nNext: wait "
+            f"for it; when it is known to be gone, on {docker.host}: "
+            f"`docker rm --force {container}`, then this again."
+        )
+    docker.call("rm", "--force", container, check=False)
+    say(f"An earlier backup job{f' by {owner}' if owner else ''} was cut off: its rest is removed")
+
+
+def _create(
+    docker: Docker,
+    names: Names,
+    container: str,
+    drives: tuple[DriveArgs, ...],
+    host: HostArgs,
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The container, with the drives that are there. A folder that is not is lost, and no reason to
+    do without a backup: Docker would make it on the system's own disk."""
+    labels = {STACK_LABEL: names.stack, PART_LABEL: PART, **host.labels}
+    at = {drive.name: f"{DRIVES}/{number}" for number, drive in enumerate(drives)}
+    lost: dict[str, str] = {}
+    for drive in drives:
+        if not drive.is_path and not _have_volume(docker, names, drive.source(names), host):
+            lost[drive.name] = f"there is no volume {drive.source(names)}: no backup was made yet"
+    while True:
+        mounts = [
+            f"type={'bind' if drive.is_path else 'volume'},src={drive.source(names)},"
+            f"dst={at[drive.name]}{'' if host.owner else ',readonly'}"
+            for drive in drives
+            if drive.name not in lost
+        ]
+        answer = docker.call(
+            "create", "--rm", "--interactive", "--name", container, *HARDENED,
+            "--memory", f"{MEMORY_MB}m", "--memory-swap", f"{MEMORY_MB}m",
+            "--log-driver", "none", "--no-healthcheck", "--network", host.network, "--user", USER,
+            *(word for pair in labels.items() for word in ("--label", "=".join(pair))),
+            *(word for mount in mounts for word in ("--mount", mount)),
+            "--entrypoint", "cat", host.image,
+            check=False,
+        )  # fmt: skip
+        if answer.code == 0:
+            return {name: path for name, path in at.items() if name not in lost}, lost
+        gone = [d for d in drives if d.is_path and d.name not in lost and d.name in answer.words]
+        if not gone:
+            raise OpsError(f"The backup job can't start on {docker.host}: {answer.words}")
+        lost |= {d.name: f"there is no folder {d.name} on {docker.host}" for d in gone}
+
+
+def _have_volume(docker: Docker, names: Names, volume: str, host: HostArgs) -> bool:
+    """A job makes it; whoever looks changes nothing."""
+    if docker.call("volume", "inspect", volume, check=False).code == 0:
+        return True
+    if host.owner:
+        labels = (f"{STACK_LABEL}={names.stack}", f"{PART_LABEL}={PART}")
+        docker.call("volume", "create", *(w for one in labels for w in ("--label", one)), volume)
+    return host.owner is not None
+
+
+def _await(docker: Docker, container: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        found = docker.inspect(container)
+        if found and found.running:
+            return
+        if found is None or time.monotonic() > deadline:
+            raise OpsError(f"{container} does not start on {docker.host}")
+        time.sleep(0.05)
+
+
+def _own(standing: Helper, drive: DriveArgs, image: str, names: Names) -> None:
+    """A fresh volume is root's; a folder of the host is its owner's to give."""
+    path = standing.drives[drive.name]
+    if standing.run('[ -w "$0" ]', path).code == 0:
+        return
+    if not drive.is_path:
+        give(standing.docker, image, drive.source(names), USER)
+        return
+    del standing.drives[drive.name]
+    standing.lost[drive.name] = (
+        f"{drive.name} is not writable for the database's user; on {standing.docker.host}: "
+        f"`chown 999:999 {drive.name}`, when the drive is mounted there"
+    )

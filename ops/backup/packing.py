@@ -1,0 +1,150 @@
+"""A file on its way: compressed, encrypted, and written to several places at once, in memory that
+does not grow with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import IO, Protocol, TypeAlias, TypeVar, cast
+
+import pyrage
+import zstandard
+from pyrage import x25519
+
+from ops.errors import OpsError
+
+BLOCK = 1 << 20
+LEVEL = 3  # zstd's own default: three times as fast as gzip's, and smaller
+THREADS = 2
+
+Recipient: TypeAlias = x25519.Recipient
+Identity: TypeAlias = x25519.Identity
+T = TypeVar("T")
+
+
+class Reader(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Writer(Protocol):
+    """Where a file comes to lie. `write` raises OpsError when the place can't take it."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+class KeyMistake(OpsError):
+    """A key for backups is not one."""
+
+
+def recipient(text: str) -> Recipient:
+    try:
+        return x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        raise KeyMistake(
+            f"backupRecipients: expected age recipients such as age1…, got {text!r}.\n"
+            "Next: `ytops backup key` makes one"
+        ) from None
+
+
+def identity(text: str) -> Identity:
+    try:
+        return x25519.Identity.from_str(text.strip())
+    except pyrage.IdentityError:
+        raise KeyMistake(
+            "backupIdentity: expected an age identity, AGE-SECRET-KEY-1…, got something else.\n"
+            "Next: `ytops backup key` makes one"
+        ) from None
+
+
+def new_key() -> tuple[str, str]:
+    """An identity, and the recipient that stands for it."""
+    made = x25519.Identity.generate()
+    return str(made), str(made.to_public())
+
+
+def pack(source: Reader, target: Writer, recipients: Sequence[Recipient]) -> None:
+    """Compress and encrypt all that `source` gives."""
+    squeezed = zstandard.ZstdCompressor(level=LEVEL, threads=THREADS).stream_reader(
+        cast(IO[bytes], source), read_size=BLOCK
+    )
+    ends = _Ends(squeezed.read, target.write)
+    try:
+        pyrage.encrypt_io(ends, ends, recipients)
+    except (OSError, pyrage.EncryptError):
+        ends.raise_first()
+        raise
+
+
+def unpack(source: Reader, target: Writer, key: Identity) -> None:
+    """The way back. A file that was changed or cut off is found, and raises OpsError."""
+    plain = zstandard.ZstdDecompressor().stream_writer(cast(IO[bytes], target), closefd=False)
+    ends = _Ends(source.read, plain.write)
+    try:
+        pyrage.decrypt_io(ends, ends, [key])
+    except pyrage.DecryptError as error:
+        raise OpsError(
+            f"The backup can't be opened with this key: {error}.\n"
+            "Next: `pulumi config set --secret backupIdentity`, the key that it was made for"
+        ) from None
+    except OSError:
+        ends.raise_first()
+        raise OpsError("The backup was changed or cut off: it does not decrypt") from None
+    except zstandard.ZstdError as error:
+        raise OpsError(f"The backup does not decompress: {error}") from None
+
+
+class _Ends:
+    """Both ends of what the library moves. It tells errors of ours as its own, in words alone; the
+    first is kept here."""
+
+    def __init__(self, read: Callable[[int], bytes], write: Callable[[bytes], object]) -> None:
+        self._read, self._write = read, write
+        self._first: BaseException | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(self._try(lambda: self._read(size)))
+
+    def write(self, data: bytes) -> int:
+        self._try(lambda: self._write(data))
+        return len(data)
+
+    def flush(self) -> None: ...
+
+    def raise_first(self) -> None:
+        if self._first:
+            raise self._first
+
+    def _try(self, what: Callable[[], T]) -> T:
+        try:
+            return what()
+        except BaseException as error:
+            self._first = self._first or error
+            raise OSError(str(error)) from error
+
+
+class Sum:
+    """Counts and hashes what passes to the next, in larger pieces than it comes."""
+
+    def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
+        self._write = write
+        self._hash = hashlib.sha256()
+        self._waiting = bytearray()
+        self.bytes = 0
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        self.bytes += len(data)
+        if self._write:
+            self._waiting += data
+            if len(self._waiting) >= BLOCK:
+                self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        if self._write and self._waiting:
+            self._write(bytes(self._waiting))
+            self._waiting.clear()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()

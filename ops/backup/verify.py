@@ -1,0 +1,259 @@
+"""Proving backups: every copy is what its manifest says, and the newest of each series is restored
+into a server of its own, counted and checked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ops.backup.packing import Identity, Reader, Sum, Writer, unpack
+from ops.backup.place import Place
+from ops.backup.run import Tell
+from ops.backup.stores import Stores
+from ops.docker import Say
+from ops.errors import OpsError
+from ops.rehearsal.scratch import LONG_SECONDS, Scratch
+from rollout.backups import (
+    DATABASE,
+    GLOBALS,
+    Catalogue,
+    Folder,
+    Look,
+    Stored,
+    differing_rows,
+    text,
+    to_restore,
+)
+from rollout.dumps import COUNT_ROWS
+from rollout.records import Artifact, Check, Status, Verification
+
+# All but the role that is there already: the scratch server's own first one.
+RESTORE_GLOBALS = r"""
+sed -e "/^CREATE ROLE $PGUSER;$/d" -e "/^CREATE ROLE \"$PGUSER\";$/d" |
+    psql -X -q -v ON_ERROR_STOP=1 -o /dev/null -d postgres
+"""
+# With the database itself, its owner, its settings: as it would be done in earnest.
+RESTORE = """
+[ "$PGDATABASE" = postgres ] || set -- --create
+exec pg_restore --exit-on-error "$@" -d postgres
+"""
+COUNT = "exec psql -X -qAt -v ON_ERROR_STOP=1"
+AMCHECK = 'exec pg_amcheck --install-missing --heapallindexed -d "$PGDATABASE"'
+
+
+class Damaged(OpsError):
+    """What was restored is not what was dumped."""
+
+
+@dataclass
+class Verify:
+    """One round. What it finds is told, and kept beside each manifest where it is news."""
+
+    stores: Stores
+    scratch: Scratch
+    identity: Identity
+    tell: Tell
+    say: Say
+    failures: list[str] = field(default_factory=list)
+    _news: dict[Folder, list[Verification]] = field(default_factory=dict)
+
+    def go(self) -> None:
+        catalogues = self.stores.catalogues()
+        for place in self.stores.places:
+            self._sums(place, catalogues[place.name])
+        best = self._best(catalogues)
+        try:
+            for stored in to_restore(catalogues[best.name]) if best else ():
+                if best and not self._found_bad(stored.folder, best.name):
+                    self._restore(best, stored)
+        finally:
+            self._keep(catalogues)
+
+    def _best(self, catalogues: dict[str, Catalogue]) -> Place | None:
+        """What a restore is tried from: the bucket, for it remains when the host is gone."""
+        if self.stores.bucket:
+            return self.stores.bucket
+        return max(
+            self.stores.drives,
+            key=lambda drive: [s.folder for s in catalogues[drive.name].backups[:1]],
+            default=None,
+        )
+
+    # Each copy
+
+    def _sums(self, place: Place, found: Catalogue) -> None:
+        begun = time.monotonic()
+        try:
+            damaged = place.damaged(found.backups)
+        except OpsError as error:
+            self.stores.lose(place, str(error))
+            return
+        now = datetime.now(UTC)
+        for problem in found.problems:
+            self.failures.append(f"{place.name}: {problem}")
+        for stored in found.stored:
+            if stored.manifest and stored.missing:
+                damaged[stored.folder] = f"{stored.missing[0]}: it is not there"
+        for stored in found.stored:
+            if stored.manifest is None:
+                continue
+            why = damaged.get(stored.folder, "")
+            status = Status.FAIL if why else Status.PASS
+            if bool(why) != _was_bad(stored, place.name):
+                self._add(stored, "checksum", status, now, place.name, why)
+            if why:
+                self.failures.append(f"{place.name}: {why}")
+        count = len(found.stored)
+        words = f"{count - len(damaged)} of {count} copies are whole, {place.where}"
+        self.tell(place.name, not damaged, time.monotonic() - begun, words)
+
+    def _found_bad(self, folder: Folder, place: str) -> bool:
+        return any(v.place == place and v.status is Status.FAIL for v in self._news.get(folder, ()))
+
+    # A restore
+
+    def _restore(self, place: Place, stored: Stored) -> None:
+        begun, now = time.monotonic(), datetime.now(UTC)
+        try:
+            with self.scratch.standing(self.say):
+                self.scratch.start_postgres(self.scratch.dumps)
+                self.scratch.await_postgres()
+                self.scratch.require_room()
+                begun = time.monotonic()
+                with self._stage(place, stored, "restore", now):
+                    self._load(place, stored, GLOBALS, RESTORE_GLOBALS)
+                    self._load(place, stored, DATABASE, RESTORE)
+                with self._stage(place, stored, "counts", now):
+                    self._count(stored)
+                with self._stage(place, stored, "amcheck", now):
+                    answer = self.scratch.shell(AMCHECK)
+                    if answer.code:
+                        raise Damaged(f"pg_amcheck: {answer.out.strip() or answer.words}")
+        except Damaged as error:
+            self.failures.append(f"{stored.folder}: {error}")
+            words = f"{stored.folder} from {place.name}: {error}"
+            self.tell("restore", False, time.monotonic() - begun, words)
+        else:
+            words = f"{stored.folder} from {place.name}: rows and pages are as they were"
+            self.tell("restore", True, time.monotonic() - begun, words)
+
+    @contextmanager
+    def _stage(self, place: Place, stored: Stored, check: Check, at: datetime) -> Iterator[None]:
+        begun = time.monotonic()
+        try:
+            yield
+        except Damaged as error:
+            self._add(stored, check, Status.FAIL, at, place.name, str(error))
+            raise
+        took = time.monotonic() - begun
+        self._add(stored, check, Status.PASS, at, place.name, "", took)
+
+    def _load(self, place: Place, stored: Stored, name: str, script: str) -> None:
+        """A file out of the place and into the server; every byte is read and hashed on its way."""
+        artifact = _artifact(stored, name)
+        helper = self.stores.helper
+        with (
+            place.read(artifact) as source,
+            helper.pipe(
+                script,
+                gives=False,
+                variables=self.scratch.client(),
+                container=self.scratch.postgres,
+            ) as target,
+        ):
+            total = Sum()
+            try:
+                unpack(_Tapped(source, total), target, self.identity)
+            except OpsError as error:
+                raise Damaged(str(error).splitlines()[0]) from None
+            answer = target.finish(LONG_SECONDS)
+        if total.sha256 != artifact.sha256:
+            raise Damaged(f"{artifact.key}: its SHA-256 is not the manifest's")
+        if answer.code:
+            raise Damaged(f"{name} can't be restored: {answer.out.strip()}")
+
+    def _count(self, stored: Stored) -> None:
+        assert stored.manifest
+        answer = self.scratch.docker.exec(
+            self.scratch.postgres,
+            *("sh", "-c", COUNT),
+            stdin=COUNT_ROWS.encode(),
+            variables=self.scratch.client(),
+            timeout=LONG_SECONDS,
+        )
+        if answer.code:
+            raise Damaged(f"the restored rows can't be counted: {answer.words}")
+        rows = {name: int(count) for _, name, count in map(json.loads, answer.out.splitlines())}
+        wrong = differing_rows(stored.manifest.rows, rows)
+        if wrong:
+            raise Damaged(wrong)
+
+    # What was found
+
+    def _add(
+        self,
+        stored: Stored,
+        check: Check,
+        status: Status,
+        at: datetime,
+        place: str,
+        detail: str,
+        seconds: float = 0,
+    ) -> None:
+        self._news.setdefault(stored.folder, []).append(
+            Verification(
+                check=check,
+                status=status,
+                at=at,
+                place=place,
+                seconds=round(seconds, 2),
+                detail=detail,
+            )
+        )
+
+    def _keep(self, catalogues: dict[str, Catalogue]) -> None:
+        """Beside each copy's manifest: whoever reads one place knows of all."""
+        now = datetime.now(UTC)
+        for folder, found in self._news.items():
+            look = text(Look(at=now, verifications=tuple(found)))
+            for place in self.stores.places:
+                there = {s.folder for s in catalogues[place.name].stored if s.manifest}
+                if folder not in there:
+                    continue
+                try:
+                    place.note(folder.look(now), look)
+                except OpsError as error:
+                    self.stores.lose(place, str(error))
+
+
+@dataclass
+class _Tapped:
+    """A reader whose bytes are hashed as they pass."""
+
+    source: Reader
+    total: Writer
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.source.read(size)
+        self.total.write(data)
+        return data
+
+
+def _artifact(stored: Stored, name: str) -> Artifact:
+    assert stored.manifest
+    wanted = stored.folder.key(name)
+    found = next((a for a in stored.manifest.artifacts if a.key == wanted), None)
+    if found is None:
+        raise Damaged(f"{stored.folder} has no {name}")
+    return found
+
+
+def _was_bad(stored: Stored, place: str) -> bool:
+    """Whether the last word on this copy's bytes was that they are wrong."""
+    assert stored.manifest
+    said = [v for v in stored.manifest.verifications if (v.check, v.place) == ("checksum", place)]
+    return bool(said) and max(said, key=lambda v: v.at).status is Status.FAIL

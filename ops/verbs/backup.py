@@ -1,0 +1,336 @@
+"""`ytops backup`: make one, list, prove and prune them; whether all is as it should be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ops.backup import packing
+from ops.backup import prune as pruning
+from ops.backup.dump import Source
+from ops.backup.host import HostArgs
+from ops.backup.run import Backup
+from ops.backup.stores import Stores, stores
+from ops.backup.verify import Verify
+from ops.errors import OpsError
+from ops.observe import observe
+from ops.rehearsal.scratch import Scratch
+from ops.steps._signals import Stopped, listening
+from ops.steps._voice import Voice
+from ops.steps.backup import megabytes
+from ops.verbs._database import live_image, ourselves
+from ops.verbs._database import settings as settings_of
+from ops.verbs._exit import DONE, FAILED, Interrupted, Misused
+from ops.verbs._paper import BAD, MAYBE, OK, paint, plural, say, when
+from ops.verbs._place import Place
+from ops.verbs._store import configured, image, is_offsite
+from ops.verbs.rehearse import line
+from rollout.backups import Catalogue, Folder, Stored, overdue, together
+from rollout.judge import is_verified
+from rollout.retention import DUMPS, Listing, full_series
+from rollout.settings import Settings
+
+# A dump that is wanted may take so long; a restore is tried daily, with as much to spare.
+LATE = timedelta(hours=1)
+UNPROVED = timedelta(hours=26)
+
+
+def run(place: Place, *, full: bool = False) -> int:
+    settings = settings_of(place)
+    recipients = _recipients(settings)
+    live, now = _live(place), datetime.now(UTC)
+    with _job(place, settings, "to back up", network=place.names.network("data")) as found:
+        say(f"The database of {place.stack} on {place.docker.host}")
+        made = Backup(
+            stores=found,
+            source=Source(
+                found.helper, place.names, settings.postgres, settings.backend.migrations_table
+            ),
+            recipients=recipients,
+            stack=place.stack,
+            image=live_image(place, "to back up"),
+            live=live,
+            tell=_tell,
+            series=full_series(now, _known(found)) if full else None,
+        ).go()
+        say(f"{made.series} of {when(made.started.isoformat())}: {megabytes(made.bytes)}")
+        return _ended(found, "Next: see to it, then `ytops backup run`")
+
+
+def verify(place: Place) -> int:
+    settings = settings_of(place)
+    if not settings.backups.identity:
+        raise Misused(
+            "backupIdentity: expected the age identity that opens the backups, got none: no "
+            "restore can be tried.\nNext: `ytops backup key`"
+        )
+    key = packing.identity(settings.backups.identity)
+    with _job(place, settings, "whose backups are verified") as found:
+        scratch = Scratch(
+            place.docker, place.names, settings, live_image(place, "to compare with"), ourselves()
+        )
+        story = Verify(found, scratch, key, _tell, say)
+        story.go()
+        for failure in story.failures:
+            say(f"{paint(BAD, 'red')} {failure}")
+        ended = _ended(found, "Next: see to it, then `ytops backup verify`")
+        if story.failures:
+            say(
+                "Next: `ytops backup run`, so that there is a good one; look after the drive or key"
+            )
+            return FAILED
+        return ended
+
+
+def prune(place: Place, *, dry_run: bool = False) -> int:
+    with _opened(place, writes=not dry_run) as found:
+        decided = pruning.plan(found, configured(place).prune_percent)
+        for name, why in decided.refused.items():
+            say(f"{paint(BAD, 'red')} {name}: {why}")
+        would = "would be " if dry_run else ""
+        say(f"{plural(len(decided.tags), 'object')} of the bucket {would}told to expire")
+        for key, tag in sorted(decided.tags.items()):
+            say(f"  {tag}  {key}")
+        for name, folders in decided.removals.items():
+            say(f"{plural(len(folders), 'backup')} {would}removed from {name}")
+            for folder in folders:
+                say(f"  {folder}")
+        if not dry_run:
+            pruning.carry_out(found, decided)
+        return FAILED if decided.refused else _ended(found, "Next: `ytops backup status`")
+
+
+def listed(place: Place, *, as_json: bool = False) -> int:
+    with _opened(place) as found:
+        catalogues = found.catalogues()
+        backups = together(catalogues)
+        if as_json:
+            say(json.dumps([_entry(f, at) for f, at in backups.items()], indent=2))
+            return FAILED if found.lost else DONE
+        for folder, at in backups.items():
+            say(_row(folder, at))
+        if not backups:
+            say("There is no backup. Next: `ytops backup run`")
+        for problem in (p for one in catalogues.values() for p in one.problems):
+            say(f"{paint(BAD, 'red')} {problem}")
+        return _ended(found, "Next: `ytops backup status`")
+
+
+def status(place: Place, *, as_json: bool = False) -> int:
+    """Exit code 0: a dump when one was due, a restore that worked, every place at hand."""
+    with _opened(place) as found:
+        report = Report.of(found.catalogues(), datetime.now(UTC), found)
+    if as_json:
+        say(json.dumps(report.values(), indent=2))
+    else:
+        for text in report.screen():
+            say(text)
+    return DONE if report.is_well else FAILED
+
+
+def key(place: Place) -> int:
+    """Prints it once; nothing is written anywhere."""
+    secret, public = packing.new_key()
+    say(f"{secret}\n{public}")
+    config = f"pulumi config set --stack {place.stack}"
+    say(
+        "Keep the first where the host's loss does not reach it: without it no backup opens.\n"
+        f"Next: `{config} --secret backupIdentity`, which asks for the first; then "
+        f"`{config} --path 'backupRecipients[0]' {public}`"
+    )
+    return DONE
+
+
+# Status
+
+
+@dataclass(frozen=True)
+class Report:
+    """newest: whose content was read; proved: of which a restore was seen to work."""
+
+    now: datetime
+    newest: Stored | None
+    proved: Stored | None
+    late: timedelta | None
+    lost: dict[str, str]
+    problems: tuple[str, ...]
+    damaged: tuple[str, ...]
+    note: str
+
+    @classmethod
+    def of(cls, catalogues: dict[str, Catalogue], now: datetime, found: Stores) -> Report:
+        backups = together(catalogues)
+        best = [_best(at) for folder, at in backups.items() if folder.series in DUMPS]
+        return cls(
+            now=now,
+            newest=next((s for s in best if s.manifest and is_verified(s.manifest)), None),
+            proved=next((s for s in best if s.proved), None),
+            late=overdue(Listing(tuple(s.backup for s in best)), now),
+            lost=dict(found.lost),
+            problems=tuple(p for one in catalogues.values() for p in one.problems),
+            damaged=tuple(str(s.folder) for s in best if s.proved is False),
+            note=found.note,
+        )
+
+    @property
+    def is_well(self) -> bool:
+        proved = self.proved is not None and self._age(self.proved) < UNPROVED
+        wrong = self.lost or self.problems or self.damaged
+        return proved and not wrong and (self.late is None or self.late < LATE)
+
+    def screen(self) -> Iterator[str]:
+        yield _mark(self.late is None or self.late < LATE, self._newest_words())
+        proved = self.proved is not None and self._age(self.proved) < UNPROVED
+        yield _mark(proved, self._proved_words())
+        for folder in self.damaged:
+            yield _mark(False, f"damaged: {folder}")
+        for name, why in self.lost.items():
+            yield _mark(False, f"{name}: {why}")
+        for problem in self.problems:
+            yield _mark(False, problem)
+        if self.note:
+            yield f"{paint(MAYBE, 'yellow')} {self.note}"
+
+    def values(self) -> dict[str, object]:
+        return {
+            "well": self.is_well,
+            "newest": _at(self.newest),
+            "newest_seconds": self._age(self.newest).total_seconds() if self.newest else None,
+            "restored": _at(self.proved),
+            "restored_seconds": self._age(self.proved).total_seconds() if self.proved else None,
+            "overdue_seconds": self.late.total_seconds() if self.late else 0,
+            "damaged": list(self.damaged),
+            "lost": self.lost,
+            "problems": list(self.problems),
+        }
+
+    def _newest_words(self) -> str:
+        if self.newest is None:
+            return "there is no verified backup. Next: `ytops backup run`"
+        words = f"newest verified backup: {when(str(_at(self.newest)), self.now)}"
+        return words + (f"; one has been due for {self.late}" if self.late else "")
+
+    def _proved_words(self) -> str:
+        if self.proved is None:
+            return "no restore of any was seen to work. Next: `ytops backup verify`"
+        return f"newest that was restored: {when(str(_at(self.proved)), self.now)}"
+
+    def _age(self, stored: Stored) -> timedelta:
+        return self.now - stored.folder.taken
+
+
+def _mark(ok: bool, words: str) -> str:
+    return f"{paint(OK, 'green') if ok else paint(BAD, 'red')} {words}"
+
+
+def _at(stored: Stored | None) -> str | None:
+    return stored.folder.taken.isoformat() if stored else None
+
+
+def _best(at: dict[str, Stored]) -> Stored:
+    """The copy that knows most: a look may be missing where a place was away."""
+    return max(at.values(), key=lambda s: len(s.manifest.verifications) if s.manifest else 0)
+
+
+# The list
+
+
+def _row(folder: Folder, at: dict[str, Stored]) -> str:
+    best = _best(at)
+    proved = {True: paint("restored", "green"), False: paint("damaged", "red"), None: "listed"}
+    size = megabytes(best.manifest.bytes) if best.manifest else ""
+    kind = folder.series.rpartition("/")[2]
+    return (
+        f"{folder.taken:%Y-%m-%d %H:%M} UTC  {kind:<8} {size:>10}  {proved[best.proved]:<9} "
+        f"{', '.join(at)}"
+    )
+
+
+def _entry(folder: Folder, at: dict[str, Stored]) -> dict[str, object]:
+    best = _best(at)
+    manifest = best.manifest
+    assert manifest
+    return {
+        "folder": str(folder),
+        "taken": folder.taken.isoformat(),
+        "bytes": manifest.bytes,
+        "release": manifest.release,
+        "places": list(at),
+        "restored": best.proved,
+        "verifications": [v.model_dump(mode="json") for v in manifest.verifications],
+    }
+
+
+# Where it happens
+
+
+@contextmanager
+def _job(place: Place, settings: Settings, what: str, network: str = "none") -> Iterator[Stores]:
+    """The places, with the secrets of `settings` kept out of what is said."""
+    voice = Voice(settings.secrets.values())
+    host = HostArgs(live_image(place, what), ourselves(), say, network)
+    offsite = is_offsite(place)
+    try:
+        with (
+            listening(),
+            stores(place.docker, place.names, settings.backups, host, offsite=offsite) as found,
+        ):
+            yield found
+    except Stopped:
+        raise Interrupted("Stopped; what was begun is removed.") from None
+    except OpsError as error:
+        raise type(error)(voice.clean(str(error))) from None
+
+
+@contextmanager
+def _opened(place: Place, writes: bool = False) -> Iterator[Stores]:
+    host = HostArgs(image(place), ourselves() if writes else None, say)
+    with stores(
+        place.docker, place.names, configured(place), host, offsite=is_offsite(place)
+    ) as found:
+        yield found
+
+
+def _tell(name: str, ok: bool, seconds: float, words: str) -> None:
+    say(line(name, ok, seconds, words))
+
+
+def _ended(found: Stores, next_words: str) -> int:
+    if found.note:
+        say(f"{paint(MAYBE, 'yellow')} {found.note}")
+    for name, why in found.lost.items():
+        say(f"{paint(BAD, 'red')} {name}: {why}")
+    if not found.lost:
+        return DONE
+    say(next_words)
+    return FAILED
+
+
+def _known(found: Stores) -> Listing:
+    catalogues = found.catalogues()
+    return Listing(tuple(_best(at).backup for at in together(catalogues).values()))
+
+
+def _live(place: Place) -> str:
+    edge = observe(place.docker, place.names).view.edge
+    return edge.identity if edge else ""
+
+
+def _recipients(settings: Settings) -> tuple[packing.Recipient, ...]:
+    """Who opens it. The key that restores are tried with is one of them, or it is in vain."""
+    told, own = settings.backups.recipients, settings.backups.identity
+    if not told:
+        raise Misused(
+            "backupRecipients: expected at least one age recipient, got none: a backup leaves the "
+            "host encrypted or not at all.\nNext: `ytops backup key`"
+        )
+    if own and str(packing.identity(own).to_public()) not in told:
+        raise Misused(
+            "backupIdentity: expected the key of one of backupRecipients, got another's: what is "
+            "backed up now could not be restored.\n"
+            "Next: `pulumi config set --secret backupIdentity`"
+        )
+    return tuple(packing.recipient(one) for one in told)

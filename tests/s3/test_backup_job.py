@@ -1,0 +1,270 @@
+"""The backup job: a real PostgreSQL, two drives that are volumes, and S3 by moto."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.backup import packing
+from ops.backup.host import HostArgs
+from ops.backup.stores import stores
+from ops.errors import OpsError
+from ops.probes.backup import backup as newest_backup
+from ops.verbs import backup as verb
+from ops.verbs._database import ourselves
+from ops.verbs._exit import DONE, FAILED, Refused
+from ops.verbs._place import Place
+from ops.verbs._store import configured, everywhere
+from rollout.backups import DATABASE, Folder, folder_of
+from rollout.evidence import Backup
+from rollout.retention import Series
+from rollout.settings import Settings, load
+from tests.e2e.world import ROOT, docker, wait_until
+from tests.s3.store import CREDENTIALS, REGION, Moto
+from tests.unit.stack_files import raw
+
+IMAGE = "ytempire-sandbox/postgres:15"
+BUCKET = "backups"
+PASSWORD = "a-password-that-nobody-is-told"
+TABLES = """
+CREATE ROLE reader LOGIN PASSWORD 'somebody-s';
+CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL);
+CREATE TABLE videos (id int PRIMARY KEY, owner int NOT NULL REFERENCES users, title text);
+INSERT INTO users SELECT n, 'recognizable-' || n FROM generate_series(1, 500) n;
+INSERT INTO videos SELECT n, 1 + n % 500, md5(n::text) FROM generate_series(1, 20000) n;
+GRANT SELECT ON users TO reader;
+CREATE TABLE django_migrations (id serial, app text, name text);
+INSERT INTO django_migrations (app, name) VALUES ('app', '0001_initial'), ('app', '0002_title');
+"""
+
+
+@dataclass
+class Site:
+    """A stack of which only the database runs."""
+
+    place: Place
+    moto: Moto
+    settings: Settings
+
+    @property
+    def s3(self) -> Any:
+        return self.moto.client("s3")
+
+    def objects(self) -> list[str]:
+        return sorted(o["Key"] for o in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", ()))
+
+    def folders(self) -> list[Folder]:
+        """The newest first."""
+        found = {at[0] for key in self.objects() if (at := folder_of(key))}
+        return sorted(found, reverse=True)
+
+    def body(self, key: str) -> bytes:
+        body: bytes = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return body
+
+    def manifest(self, folder: Folder) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body(folder.key("manifest.json")))
+        return found
+
+    def on_drive(self, drive: str, script: str) -> str:
+        """As root, and as if the volume were a disk: under a listing's nose."""
+        volume = self.place.names.volume(drive)
+        return docker(
+            "run", "--rm", "--user", "0:0", "--network", "none", "--entrypoint", "sh",
+            "--volume", f"{volume}:/drive", "--workdir", "/drive", IMAGE, "-c", script,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def site(moto: Moto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        found = _site(moto, tmp_path_factory.mktemp("checkout"))
+        patch.setattr(verb, "settings_of", lambda place: found.settings)
+        patch.setattr(verb, "_live", lambda place: "1.0.0+aaaaaaaaaaaa")
+        moto.client("s3").create_bucket(
+            Bucket=BUCKET,
+            CreateBucketConfiguration={"LocationConstraint": REGION},
+            ObjectLockEnabledForBucket=True,
+        )
+        try:
+            _start_database(found.place)
+            yield found
+        finally:
+            _remove(found.place)
+
+
+def _site(moto: Moto, checkout: Path) -> Site:
+    """A checkout as the verbs find it, with the key of a backup that nobody else has."""
+    secret, public = packing.new_key()
+    stack = f"bk{os.getpid()}"
+    own = {
+        "postgresImage": IMAGE,
+        "backupBucket": BUCKET,
+        "backupRegion": REGION,
+        "backupEndpoint": moto.address,
+        "backupRecipients": json.dumps([public]),
+    }
+    (checkout / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    lines = [f"  ytempire:{key}: {value}\n" for key, value in own.items()]
+    (checkout / f"Pulumi.{stack}.yaml").write_text("config:\n" + "".join(lines))
+    secrets = {"backupIdentity": secret, "postgresPassword": PASSWORD}
+    settings = load(stack, {**raw("sandbox"), "version": "1.0.0", **own, **secrets})
+    return Site(Place(checkout, stack), moto, settings)
+
+
+def _start_database(place: Place) -> None:
+    docker("network", "create", "--internal", place.names.network("data"))
+    docker(
+        "run", "--detach", "--name", place.names.postgres, "--tmpfs", "/tmp",
+        "--network", place.names.network("data"), "--env", f"POSTGRES_PASSWORD={PASSWORD}",
+        "--env", "POSTGRES_USER=ytempire", "--env", "POSTGRES_DB=ytempire", IMAGE,
+    )  # fmt: skip
+    ready = ("exec", place.names.postgres, "pg_isready", "--host", "127.0.0.1")
+    wait_until(lambda: "accepting" in docker(*ready, check=False), "PostgreSQL does not start")
+    sql = ("psql", "-U", "ytempire", "-q", "-v", "ON_ERROR_STOP=1", "-d", "ytempire")
+    docker("exec", "--interactive", place.names.postgres, *sql, stdin=TABLES)
+
+
+def _remove(place: Place) -> None:
+    docker("rm", "--force", "--volumes", place.names.postgres, place.names.part("backup"))
+    docker("network", "rm", place.names.network("data"), check=False)
+    for drive in ("drive1", "drive2"):
+        docker("volume", "rm", "--force", place.names.volume(drive), check=False)
+
+
+@pytest.fixture(scope="module")
+def first(site: Site) -> Folder:
+    """The first backup of all: the month's."""
+    assert verb.run(site.place) == DONE
+    (folder,) = site.folders()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def proved(site: Site, first: Folder) -> Folder:
+    assert verb.verify(site.place) == DONE
+    return first
+
+
+def test_the_first_backup_is_the_month_s_and_lies_in_three_places(
+    site: Site, first: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert first.series == Series.MONTHLY
+    manifest = site.manifest(first)
+    assert manifest["rows"] == {
+        "public.django_migrations": 2,
+        "public.users": 500,
+        "public.videos": 20000,
+    }
+    assert manifest["schema_revision"] == {"app": "0002_title"}
+    assert manifest["release"] == "1.0.0+aaaaaaaaaaaa"
+    assert verb.listed(site.place, as_json=True) == DONE
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["places"] == ["drive1", "drive2", "bucket"]
+
+
+def test_what_is_stored_is_encrypted_locked_and_the_same_everywhere(
+    site: Site, first: Folder
+) -> None:
+    key = first.key(DATABASE)
+    body = site.body(key)
+    assert body.startswith(b"age-encryption.org/v1")
+    assert b"recognizable" not in body
+    (told,) = (a for a in site.manifest(first)["artifacts"] if a["key"] == key)
+    for drive in ("drive1", "drive2"):
+        assert site.on_drive(drive, f"sha256sum {key}").split()[0] == told["sha256"]
+    head = site.s3.head_object(Bucket=BUCKET, Key=key)
+    assert head["ServerSideEncryption"] == "AES256"
+    assert head["ObjectLockMode"] == "GOVERNANCE"
+
+
+def test_a_restore_proves_it_and_the_checklist_sees_it(
+    site: Site, proved: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb.status(site.place, as_json=True) == DONE
+    told = json.loads(capsys.readouterr().out)
+    assert (told["well"], told["restored"]) == (True, proved.taken.isoformat())
+    found = newest_backup(everywhere(site.place))
+    assert isinstance(found, Backup)
+    assert found.newest is not None
+    assert {v.check for v in found.newest.verifications} == {
+        "list",
+        "checksum",
+        "restore",
+        "counts",
+        "amcheck",
+    }
+
+
+def test_what_is_young_stays(
+    site: Site, proved: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = site.objects()
+    assert verb.prune(site.place) == DONE
+    assert "0 objects of the bucket" in capsys.readouterr().out
+    assert site.objects() == before
+
+
+@pytest.mark.usefixtures("proved")
+def test_a_failed_dump_leaves_nothing_anywhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = site.objects()
+    wrong = site.settings.postgres.model_copy(update={"database": "elsewhere"})
+    settings = site.settings.model_copy(update={"postgres": wrong})
+    monkeypatch.setattr(verb, "settings_of", lambda place: settings)
+    with pytest.raises(OpsError, match='database "elsewhere" does not exist'):
+        verb.run(site.place)
+    assert site.objects() == before
+    assert not site.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+    assert site.on_drive("drive1", "find . -name '*.partial'") == ""
+
+
+@pytest.mark.usefixtures("proved")
+def test_a_drive_that_is_gone_is_a_failure_that_leaves_the_other_copies(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = site.settings.backups.model_copy(update={"drives": ("drive1", "/mnt/not-there")})
+    settings = site.settings.model_copy(update={"backups": gone})
+    monkeypatch.setattr(verb, "settings_of", lambda place: settings)
+    assert verb.run(site.place) == FAILED
+    assert "/mnt/not-there: there is no folder /mnt/not-there" in capsys.readouterr().out
+    newest = site.folders()[0]
+    assert newest.series == Series.DAILY
+    assert newest.key(DATABASE) in site.objects()
+    assert site.on_drive("drive1", f"ls {newest}")
+    assert not Path("/mnt/not-there").exists()
+
+
+@pytest.mark.usefixtures("proved")
+def test_two_jobs_never_run_at_once_and_looking_waits_for_none(site: Site) -> None:
+    place, host = site.place, HostArgs(IMAGE, ourselves())
+    with stores(place.docker, place.names, configured(place), host, offsite=True):
+        with pytest.raises(Refused, match=r"A backup job of \w+ is under way, by "):
+            verb.run(place)
+        assert verb.listed(place) == DONE
+
+
+def test_a_damaged_copy_is_found_that_day(
+    site: Site, proved: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last test of this file: from here on nothing is well."""
+    key = proved.key(DATABASE)
+    flip = f"printf '\\377' | dd of={key} bs=1 seek=5000 conv=notrunc"
+    site.on_drive("drive2", flip)
+    body = bytearray(site.body(key))
+    body[5000] ^= 1
+    site.s3.put_object(Bucket=BUCKET, Key=key, Body=bytes(body), ChecksumAlgorithm="SHA256")
+    assert verb.verify(site.place) == FAILED
+    said = capsys.readouterr().out
+    assert f"drive2: {key}: its SHA-256 is not the manifest's" in said
+    assert f"bucket: {key}: expected checksum " in said
+    assert f"drive1: {key}" not in said
+    assert verb.status(site.place) == FAILED
+    assert f"damaged: {proved}" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from components.configuration import Configuration
 from components.step import DESCRIPTION, step
 from rollout import steps
 from rollout.items import Item
+from rollout.names import GATE
 from rollout.plan import Plan
 from rollout.settings import Settings
 from rollout.state import HostState
@@ -26,7 +27,7 @@ def gate(
     the gate of the run before it with its evidence, be it one whose switch failed."""
     settled = None if plan.changes_traffic else [*DESCRIPTION, "triggers"]
     return step(
-        "gate",
+        GATE,
         carried(plan, state, settings, checklist),
         settings,
         pulumi.ResourceOptions(

@@ -420,6 +420,14 @@ def change_schedule(
     verb.schedule(_place(ctx), name, time, by)
 
 
+@change_app.command("done")
+def change_done(ctx: typer.Context, name: Name, by: By = "") -> None:
+    """Write that it was deployed, and what it passed by. `ytops up` does so by itself."""
+    from ops.verbs import change as verb
+
+    verb.done(_place(ctx), name, by)
+
+
 @change_app.command("list")
 def change_list(ctx: typer.Context, json: Json = False) -> None:
     """All changes, the newest first; what emergencies owe; what was rewritten."""

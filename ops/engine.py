@@ -26,6 +26,7 @@ from typing import IO, Any, Literal
 from ops import pack
 from ops.errors import OpsError
 from ops.stackfile import PROJECT
+from rollout.names import GATE, PARAMETERS
 
 Verb = Literal["preview", "up", "refresh"]
 Hear = Callable[[str], None]
@@ -61,6 +62,8 @@ class Recorded:
     containers: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     """The containers' ids, in the same order."""
+    gate: str = ""
+    """What the gate of the last deploy carried, as JSON; empty before there was one."""
 
 
 @dataclass
@@ -246,7 +249,17 @@ def _recorded(deployment: Mapping[str, Any]) -> Recorded:
         if resource.get("type") == CONTAINER and not resource.get("delete")
     ]
     names, ids = zip(*containers, strict=True) if containers else ((), ())
-    return Recorded(tuple(pending), names, tuple(map(str, ids)))
+    return Recorded(tuple(pending), names, tuple(map(str, ids)), _gate(deployment))
+
+
+def _gate(deployment: Mapping[str, Any]) -> str:
+    gates = (
+        (resource.get("inputs") or {}).get("environment")
+        for resource in deployment.get("resources") or ()
+        if resource.get("urn", "").endswith(f"::{GATE}") and not resource.get("delete")
+    )
+    found = next(gates, None)
+    return str(found.get(PARAMETERS) or "") if isinstance(found, dict) else ""
 
 
 @contextmanager

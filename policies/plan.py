@@ -13,9 +13,8 @@ from pulumi_policy import ResourceValidationPolicy, Severity
 
 from policies.rule import Check, Subject, rule
 from policies.steps import COMMAND
-from rollout.names import PARAMETERS
+from rollout.names import GATE, PARAMETERS
 
-GATE = "gate"
 MOVES_TRAFFIC = ("deploy", "switch")
 
 Plan = dict[str, Any]

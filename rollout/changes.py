@@ -191,12 +191,20 @@ def is_undocumented(change: Change) -> bool:
     return emergency and change.documented is None
 
 
+def is_done(change: Change, identity: str) -> bool:
+    """Whether the change says that this release was deployed under it."""
+    return any(e.state is ChangeState.DONE and e.note == identity for e in change.history)
+
+
 def owing(changes: Iterable[Change]) -> Iterator[str]:
-    """What `status` says of each emergency until it is documented."""
+    """What `status` says of each emergency until it is documented. After a deploy by plain Pulumi
+    nothing of it is written yet."""
     for change in changes:
         if is_undocumented(change):
             waived = sorted({item for entry in change.history for item in entry.waived})
             passed = f", passed by {', '.join(waived)}" if waived else ""
+            if not any(entry.state is ChangeState.DONE for entry in change.history):
+                passed = f", no deploy written (after one: `ytops change done {change.id}`)"
             yield (
                 f"{change.id}: emergency for {change.release or 'no release'} ({change.reason})"
                 f"{passed}; not documented. "

@@ -18,6 +18,9 @@ RELEASE_LABEL = "ytempire.release"
 # The variable that a step's parameters travel in, as JSON.
 PARAMETERS = "STEP"
 
+# The step that everything which changes production comes after.
+GATE = "gate"
+
 # The type of the resource that carries what policies judge of the configuration.
 CONFIGURATION = "ytempire:rollout:Configuration"
 

@@ -10,6 +10,7 @@ from ops.errors import OpsError
 from ops.observe import observe
 from ops.stackfile import VERSION
 from ops.verbs import _ports as ports
+from ops.verbs import _trace as trace
 from ops.verbs._change import Change
 from ops.verbs._closing import closing, following
 from ops.verbs._containers import seen
@@ -53,7 +54,14 @@ class Deploy:
             return [f"Done in {seconds:.1f} s, but the host does not answer now.", told]
         place = self.run.place
         ended = closing(place, self.before, view, self.run.changed, seconds)
-        return [*ended, *([f"  {told}"] if told else []), "", *following(place, view)]
+        words = [line for line in (told, *self._traced(view)) if line]
+        return [*ended, *(f"  {line}" for line in words), "", *following(place, view)]
+
+    def _traced(self, view: View) -> list[str]:
+        """Nothing of a rollback: it is no change's deploy."""
+        if self.run.straight or view.edge is None:
+            return []
+        return trace.deployed(self.run.place, self.run.engine, view.edge.identity)
 
     def _after_failure(self) -> list[str]:
         view = _seen(self.run.place)

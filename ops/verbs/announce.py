@@ -32,16 +32,21 @@ def announce(place: Place, version: str, to: str, *, at: str = "", text: str = "
     planned = _planned(release, limits(place), to, at, text)
     path = _free(place, planned)
     planned = planned.model_copy(update={"id": path.stem})
+    sent = _sent(planned, webhook(place))
+    write(place.root, path, sent, "announcement")
+    say(f"{sent.channels[0]} was told: {sent.text.splitlines()[0]}")
+    say(f"{path}: message {sent.message_id}. Next: commit it, then `ytops checklist {version}`")
+
+
+def webhook(place: Place) -> str:
+    """Where people are told; a secret. Raises Misused where there is none."""
     url = os.environ.get(WEBHOOK) or Engine(place.root, place.stack).secret("notifyWebhook")
     if not url:
         raise Misused(
             f"No webhook is configured for {place.stack}. Next: `pulumi config set --secret "
             f"notifyWebhook`, or set ${WEBHOOK}"
         )
-    sent = _sent(planned, url)
-    write(place.root, path, sent, "announcement")
-    say(f"{sent.channels[0]} was told: {sent.text.splitlines()[0]}")
-    say(f"{path}: message {sent.message_id}. Next: commit it, then `ytops checklist {version}`")
+    return url
 
 
 def _planned(release: ReleaseRecord, found: Limits, to: str, at: str, text: str) -> Announcement:

@@ -1,5 +1,5 @@
-"""`ytops change new|approve|schedule|list|close`: change requests (manual 5.2), numbered, validated
-and only ever appended to."""
+"""`ytops change new|approve|schedule|done|list|close`: change requests (manual 5.2), numbered,
+validated and only ever appended to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ops.changes import Changes
+from ops.engine import Engine
+from ops.observe import observe
 from ops.records import write
+from ops.verbs import _trace as trace
+from ops.verbs._change import version_of
 from ops.verbs._exit import Misused, Refused
 from ops.verbs._night import moment, now, person
 from ops.verbs._paper import BAD, OK, paint, say
@@ -86,6 +90,22 @@ def schedule(place: Place, name: str, when: str, by: str = "") -> None:
     who = person(place, by)
     _step(place, name, lambda found: changes.schedule(found, at, who, now()))
     say(f"{name} is scheduled for {at:%Y-%m-%d %H:%M} UTC. Next: commit {change_path(name)}")
+
+
+def done(place: Place, name: str, by: str = "") -> None:
+    """After a deploy by plain Pulumi; `ytops up` writes it itself."""
+    change = Changes(place.root).get(name)
+    live = observe(place.docker, place.names).view.edge
+    if live is None or version_of(live.identity) != change.release:
+        serves = f"{live.identity} serves" if live else "no release serves"
+        raise Refused(
+            f"{name} is for {change.release or 'no release'}, and {serves}. "
+            f"Next: `ytops up {change.release or 'VERSION'}`"
+        )
+    engine = Engine(place.root, place.stack)
+    engine.check()
+    for line in trace.write(place, engine, change, live.identity, by):
+        say(line)
 
 
 def close(place: Place, name: str, note: str = "", document: str = "", by: str = "") -> None:

@@ -199,7 +199,8 @@ def test_an_emergency_shows_in_the_list_until_it_is_documented(
     type_("change", "new", "--emergency", "--release", "1.2.1", *why)
     type_("change", "approve", "CR-1", "--role", "platform-ops-lead", "--verbal", "--by", "lead")
     owing = (
-        "✗ CR-1: emergency for 1.2.1 (uploads are lost); not documented. "
+        "✗ CR-1: emergency for 1.2.1 (uploads are lost), no deploy written (after one: "
+        "`ytops change done CR-1`); not documented. "
         "Next: `ytops change close CR-1 --document TEXT`"
     )
     assert type_("change", "list").out.splitlines()[-1] == owing
@@ -392,7 +393,8 @@ def test_a_preview_says_what_is_left_for_the_night() -> None:
 def test_status_shows_an_emergency_until_it_is_documented() -> None:
     lines = list(status.screen(look(owing=tuple(owing([emergency()])))))
     assert [line for line in lines if line.startswith("emergency")] == [
-        "emergency ✗ CR-17: emergency for 1.2.0 (uploads are lost); not documented. "
+        "emergency ✗ CR-17: emergency for 1.2.0 (uploads are lost), no deploy written (after one: "
+        "`ytops change done CR-17`); not documented. "
         "Next: `ytops change close CR-17 --document TEXT`"
     ]
 

@@ -131,10 +131,21 @@ def preview(
     version: Annotated[
         str, typer.Argument(help="The release; else what the stack file names.")
     ] = "",
+    markdown: Annotated[
+        bool,
+        typer.Option(
+            "--markdown",
+            help="For a pull request: with the migrations' SQL, the checklist, the policies, the "
+            "time that it takes.",
+        ),
+    ] = False,
 ) -> None:
     """Show what `up` would do; nothing is changed."""
+    from ops.verbs import preview as told
     from ops.verbs import up as verb
 
+    if markdown:
+        raise typer.Exit(told.markdown(_place(ctx), version))
     verb.preview(_place(ctx), version)
 
 

@@ -27,7 +27,7 @@ _SEVERITIES: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened. `planning`: in a preview."""
+    """One thing that happened. `planning`: in a preview; `policy`: the rule that says it."""
 
     kind: Kind
     urn: str = ""
@@ -35,6 +35,7 @@ class Event:
     op: str = ""
     text: str = ""
     planning: bool = False
+    policy: str = ""
 
     @property
     def name(self) -> str:
@@ -82,8 +83,9 @@ def _diagnostic(body: dict[str, Any]) -> Event | None:
 
 def _policy(body: dict[str, Any]) -> Event:
     kind: Kind = "refused" if body.get("enforcementLevel") == "mandatory" else "warned"
-    text = f"{body.get('policyName')}: {plain(str(body.get('message', '')))}"
-    return Event(kind, urn=str(body.get("resourceUrn", "")), text=text)
+    rule = str(body.get("policyName"))
+    text = f"{rule}: {plain(str(body.get('message', '')))}"
+    return Event(kind, urn=str(body.get("resourceUrn", "")), text=text, policy=rule)
 
 
 def _summary(body: dict[str, Any]) -> Event:

@@ -86,6 +86,46 @@ def test_a_program_cannot_prove_that_the_pack_ran(draw: Draw) -> None:
     assert sketch.up().ok
 
 
+def test_a_target_passes_the_gate_by_and_the_next_preview_tells(draw: Draw) -> None:
+    sketch = draw("""
+        broken = {"delete": "true"} if TURN == "2" else {}
+        gate = do("gate", turn=TURN, triggers=[TURN], **broken)
+        do("gated", turn=TURN, triggers=[TURN], opts=ResourceOptions(depends_on=[gate]))
+    """)
+    assert sketch.up().ok
+    sketch.did()
+    target = sketch.recorded()["gated"]["urn"]
+    pack = str(ROOT / "policies")
+    assert sketch.up("--target", target, TURN="2", PULUMI_OPTION_POLICY_PACK=pack).ok
+    assert sketch.did() == ["gated2"]
+    assert not sketch.run("preview", "--expect-no-changes", TURN="2").ok
+
+
+def test_protection_bounds_a_destroy_and_an_edit_of_the_state_lifts_it_unseen(draw: Draw) -> None:
+    sketch = draw("""
+        do("kept", opts=ResourceOptions(protect=True))
+        do("free")
+    """)
+    assert sketch.up().ok
+    assert sketch.run("destroy", "--yes", "--skip-preview", "--exclude-protected").ok
+    recorded = sketch.recorded()
+    assert "kept" in recorded
+    assert "free" not in recorded
+    assert not sketch.run("preview", "--expect-no-changes").ok
+    assert sketch.up().ok
+    assert sketch.run("state", "unprotect", recorded["kept"]["urn"], "--yes").ok
+    assert sketch.run("preview", "--expect-no-changes").ok
+    assert sketch.up().ok
+    assert sketch.recorded()["kept"]["protect"]
+
+
+def test_what_was_taken_out_of_the_state_shows_in_the_next_preview(draw: Draw) -> None:
+    sketch = draw("""do("forgotten")""")
+    assert sketch.up().ok
+    assert sketch.run("state", "delete", sketch.recorded()["forgotten"]["urn"], "--yes").ok
+    assert not sketch.run("preview", "--expect-no-changes").ok
+
+
 def test_a_resource_policy_gets_neither_the_operation_nor_the_old_state() -> None:
     given = set(inspect.signature(ResourceValidationArgs.__init__).parameters)
     assert not [name for name in given if "old" in name or "operation" in name]

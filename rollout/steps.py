@@ -60,7 +60,8 @@ class Claim(Record):
 
 
 class Backup(Record):
-    """A `pg_dump` of `database` to `volume`, listed back, before anything is changed.
+    """A `pg_dump` of `database` to `volume`, listed back, before anything is changed. `hosts`:
+    addresses by name, because Docker's DNS forgets who outlives a restart of the engine.
 
     Secret: PGPASSWORD."""
 
@@ -68,6 +69,7 @@ class Backup(Record):
     image: str
     postgres: str
     network: str
+    hosts: dict[str, str] = Field(default_factory=dict)
     volume: str
     database: str
     user: str
@@ -88,12 +90,14 @@ class Image(Record):
 class Migrate(Record):
     """The migrations, in a one-shot container of the new image. Secrets: the app's variables,
     under their own names; `variables` lists which to pass on. What was applied is read off
-    `migrations_table` of the database in the container `postgres` (empty: of no interest)."""
+    `migrations_table` of the database in the container `postgres` (empty: of no interest).
+    `hosts`: as of the backup."""
 
     switch: str
     container: str
     image: str
     networks: tuple[str, ...]
+    hosts: dict[str, str] = Field(default_factory=dict)
     command: tuple[str, ...]
     variables: tuple[str, ...]
     user: str

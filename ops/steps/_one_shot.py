@@ -34,6 +34,7 @@ class OneShot:
     variables: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     entrypoint: str = ""
@@ -53,6 +54,7 @@ class OneShot:
             "--stop-signal", self.stop_signal, "--network", self.networks[0],
             *(["--user", self.user] if self.user else []),
             *(["--entrypoint", self.entrypoint] if self.entrypoint else []),
+            *(word for pair in self.hosts.items() for word in ("--add-host", ":".join(pair))),
             *(w for volume, at in self.volumes.items() for w in ("--volume", f"{volume}:{at}")),
             *(word for pair in labels.items() for word in ("--label", "=".join(pair))),
             *(word for pair in self.settings.items() for word in ("--env", "=".join(pair))),

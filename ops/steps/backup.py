@@ -185,6 +185,7 @@ def _container(parameters: Backup, name: str, live: str) -> OneShot:
         step="backup",
         key=parameters.key,
         networks=(parameters.network,),
+        hosts=parameters.hosts,
         variables=("PGPASSWORD",),
         settings={
             "PGHOST": parameters.postgres,

@@ -65,6 +65,7 @@ def _container(parameters: Migrate) -> OneShot:
         step="migrate",
         key=parameters.key,
         networks=parameters.networks,
+        hosts=parameters.hosts,
         variables=parameters.variables,
         volumes={parameters.media_volume: parameters.media_path},
         labels=parameters.labels,

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 
+from ops.docker import Docker
 from ops.engine import Engine, Recorded
 from ops.stackfile import PROJECT
 from ops.verbs import _pulumi_lock as lock
 from ops.verbs._containers import Seen, seen
 from ops.verbs._exit import Refused
 from ops.verbs._place import Place
+from rollout.names import STACK_LABEL
 
 REFRESH = "--refresh"
+# An engine that was killed keeps the addresses of containers that ended meanwhile, under their
+# names: none of that name starts again until they are taken away.
+_ENDPOINT = re.compile(r"endpoint with name (\S+) already exists in network (\S+)")
+_NOBODYS = "ep-"  # the key of an endpoint without a container, in `docker network inspect`
 Say = Callable[[str], None]
 
 
@@ -31,6 +39,34 @@ def unlock_as_told(errors: str, engine: Engine, say: Say) -> bool:
         )
     lock.clear_stranded(locks, engine, say)
     return bool(locks)
+
+
+def forget_endpoints(place: Place, words: str, say: Say) -> bool:
+    """Where a run failed on one, all endpoints of the stack's networks that are nobody's go, and
+    the containers that could not start for them. True when the same may be tried again."""
+    told = {(network.strip(".,"), name) for name, network in _ENDPOINT.findall(words)}
+    if not told:
+        return False
+    containers = seen(place.docker, place.stack)
+    for network, name in sorted(told | _nobodys(place.docker, place.stack)):
+        if name in containers and not containers[name].running:
+            place.docker.remove(name)
+        place.docker.call("network", "disconnect", "--force", network, name, check=False)
+        say(f"{network} kept {name} from before the engine's restart: it is forgotten.")
+    return True
+
+
+def _nobodys(docker: Docker, stack: str) -> set[tuple[str, str]]:
+    """Networks and the names in them that no container has."""
+    own = ("--filter", f"label={STACK_LABEL}={stack}")
+    networks = docker.call("network", "ls", "--quiet", *own).out.split()
+    found = json.loads(docker.call("network", "inspect", *networks).out) if networks else []
+    return {
+        (network["Name"], endpoint["Name"])
+        for network in found
+        for key, endpoint in (network["Containers"] or {}).items()
+        if key.startswith(_NOBODYS)
+    }
 
 
 def needs(place: Place, recorded: Recorded) -> tuple[list[str], list[str]]:

@@ -133,6 +133,8 @@ class Run:
             return progress
         if again and recover.unlock_as_told(ended.errors, self.engine, say):
             return self._go(verb, *flags, again=False)
+        if again and recover.forget_endpoints(self.place, failure.message(ended), say):
+            return self._go(verb, *flags, recover.REFRESH, again=False)
         raise _failed(failure, ended)
 
 

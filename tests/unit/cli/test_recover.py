@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from ops.docker import Answer, Docker
 from ops.engine import CONTAINER, Recorded, read_state
+from ops.verbs import _recover
 from ops.verbs._containers import Seen, _seen
-from ops.verbs._recover import drift, exchanged, renamed
-from tests.unit.cli.happy import NAMES, containers, stopped
+from ops.verbs._recover import drift, exchanged, forget_endpoints, renamed
+from tests.unit.cli.happy import NAMES, containers, place, stopped
 
 
 def test_the_state_tells_its_containers_and_what_was_cut_off() -> None:
@@ -61,6 +66,40 @@ def test_a_name_that_somebody_has_taken_meanwhile_is_left_to_them() -> None:
     recorded = Recorded(containers=(name,), ids=("1",))
     found = {"mine": Seen("mine", "running", id="1"), name: Seen(name, "running", id="2")}
     assert renamed(recorded, found) == {}
+
+
+def test_addresses_that_a_killed_engine_kept_are_taken_away_where_a_run_failed_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the engine said is from a real one; the host is a fake that answers as it did."""
+    migration, network = NAMES.part("migrate", "blue"), NAMES.network("app")
+    endpoints = {"ep-1": {"Name": migration}, "ep-2": {"Name": "old"}, "c0ffee": {"Name": "app"}}
+    answers = {
+        "ls": "n1\n",
+        "inspect": json.dumps([{"Name": network, "Containers": endpoints}]),
+        "disconnect": "",
+    }
+    asked: list[tuple[str, ...]] = []
+
+    def call(self: Docker, *arguments: str, check: bool = True) -> Answer:
+        asked.append(arguments)
+        return Answer(0, answers[arguments[1]])
+
+    monkeypatch.setattr(Docker, "call", call)
+    monkeypatch.setattr(_recover, "seen", lambda docker, stack: {})
+    said: list[str] = []
+    words = (
+        "docker start failed on ssh://root@host: endpoint with name "
+        f"{migration} already exists in network {network}"
+    )
+    assert not forget_endpoints(place(tmp_path), "something else", said.append)
+    assert not asked
+    assert forget_endpoints(place(tmp_path), words, said.append)
+    gone = [words[-1] for words in asked if words[1] == "disconnect"]
+    assert gone == ["old", migration]
+    assert (
+        said[1] == f"{network} kept {migration} from before the engine's restart: it is forgotten."
+    )
 
 
 def test_docker_ps_is_read_with_health_and_labels() -> None:

@@ -31,7 +31,7 @@ from rollout import settings as configuration
 from rollout.dumps import is_fresh
 from rollout.fingerprint import changed_secrets
 from rollout.items import Item
-from rollout.names import Names, marker
+from rollout.names import Names, marker, store_of
 from rollout.plan import DeclaredSlot, Plan, plan
 from rollout.release import ImageIdentity, image_tag, missing_secrets, wanted_release
 from rollout.settings import Settings, SettingsError
@@ -54,9 +54,10 @@ class Run:
 def begin() -> Run:
     """Read the configuration, look at the host, decide. A mistake ends the run with its words."""
     try:
-        settings = configuration.load(pulumi.get_stack(), *_configuration())
+        settings = configuration.load(pulumi.get_stack(), *raw_configuration())
         root = find_root(Path.cwd())
-        _demand_policies(settings, root)
+        if settings.is_production:
+            demand_policies(settings.stack, root)
         names = Names(settings.stack)
         look = _look(settings, names)
         observation = look.observation
@@ -69,9 +70,9 @@ def begin() -> Run:
         standing = look.stopped.result() if observation.source == "host" else ()
         items = _checklist(settings, root, observation, decided)
     except (SettingsError, OpsError) as error:
-        _stop(str(error))
+        stop(str(error))
     if decided.action == "refuse":
-        _stop(decided.reason)
+        stop(decided.reason)
     pulumi.log.info(f"plan: {decided.action}: {decided.reason}")
     return Run(settings, names, observation, decided, switch_image, standing, items)
 
@@ -156,12 +157,13 @@ class System:
         pulumi.export("record", pulumi.Output.secret(record))
 
 
-def _demand_policies(settings: Settings, root: Path) -> None:
+def demand_policies(stack: str, root: Path) -> None:
     """A program can't see whether a pack judges it; it can see whether Pulumi was told to."""
-    if settings.is_production and not pack.named(root):
+    if not pack.named(root):
+        place = store_of(stack) or stack
         raise OpsError(
-            f"{settings.stack} is a production stack and runs with its policies only, but "
-            f"{pack.VARIABLE} does not name them. Next: `source .env.{settings.stack}`, or "
+            f"{stack} is a production stack and runs with its policies only, but "
+            f"{pack.VARIABLE} does not name them. Next: `source .env.{place}`, or "
             f"`export {pack.VARIABLE}={root / pack.FOLDER}`, then the same command again; `ytops` "
             "does it by itself."
         )
@@ -209,7 +211,7 @@ def _stale_dump(slot: DeclaredSlot, markers: Mapping[str, str]) -> str:
     return "" if migrated or not note or is_fresh(note, datetime.now(UTC)) else note
 
 
-def _configuration() -> tuple[dict[str, str], frozenset[str]]:
+def raw_configuration() -> tuple[dict[str, str], frozenset[str]]:
     """This project's keys, and which of them are secret."""
     prefix = f"{pulumi.get_project()}:"
     raw = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
@@ -372,5 +374,5 @@ def _record(decided: Plan, observation: Observation) -> HostState:
     )
 
 
-def _stop(message: str) -> NoReturn:
+def stop(message: str) -> NoReturn:
     raise pulumi.RunError(message)

@@ -42,6 +42,15 @@ EDGE_STATUS_PORT = 8081  # stub_status and what nginx has loaded; app network on
 ACCESS_LOG_PORT = 5514  # nginx reports each request to the switch, by syslog over UDP
 
 
+# Behind a stack's name: the stack that keeps its backups.
+STORE = "-store"
+
+
+def store_of(stack: str) -> str:
+    """The stack whose store this one is; empty when it is none."""
+    return stack.removesuffix(STORE) if stack.endswith(STORE) else ""
+
+
 def other(colour: Colour) -> Colour:
     """The slot that is not `colour`."""
     return "green" if colour == "blue" else "blue"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from ops.backup.packing import Reader
 from ops.backup.place import Written
 from ops.errors import OpsError
 from rollout.backups import MANIFEST, Catalogue, Folder, Stored, catalogue, folder_of, is_text
-from rollout.bucket_policies import encryption
+from rollout.bucket_policies import Identity, encryption
 from rollout.records import Artifact
 from rollout.retention import KEEP, TAG, RetentionTag, Series
 from rollout.settings import Backups
@@ -48,9 +48,12 @@ def _worded(call: F) -> F:
     return cast(F, worded)
 
 
-def client(settings: Backups) -> Any:
-    """S3, or None where nobody's credentials are at hand."""
-    session = boto3.Session(region_name=settings.region)
+def client(settings: Backups, identity: Identity) -> Any:
+    """S3 as one of the bucket's identities: by the profile that is named like its user, else by
+    what the environment has. None where nobody's credentials are at hand."""
+    name = f"{settings.bucket}-{identity}"
+    known = name in boto3.Session().available_profiles
+    session = boto3.Session(profile_name=name if known else None, region_name=settings.region)
     if session.get_credentials() is None:
         return None
     style = {"addressing_style": "path"} if settings.endpoint else {}
@@ -122,7 +125,7 @@ class BucketFile:
 
 @dataclass(frozen=True)
 class Bucket:
-    """The configured one, by whoever's credentials the environment has."""
+    """The configured one. s3: as who reads, and who adds where anything is added."""
 
     s3: Any
     settings: Backups
@@ -171,8 +174,9 @@ class Bucket:
         if not (keep and keep.locked and self.settings.object_lock):
             return
         until = self.now() + timedelta(days=keep.days) - timedelta(minutes=1)
+        locker = self._as(Identity.LOCKER)
         for key in self._keys(f"{folder}/"):
-            self.s3.put_object_retention(
+            locker.put_object_retention(
                 Bucket=self.bucket,
                 Key=key,
                 Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until},
@@ -214,9 +218,18 @@ class Bucket:
             raise OpsError(f"{self.where}: {artifact.key}: {error}") from None
 
     @_worded
-    def tag(self, key: str, tag: RetentionTag) -> None:
-        tags = [{"Key": TAG, "Value": tag}]
-        self.s3.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": tags})
+    def tag(self, tags: Mapping[str, RetentionTag]) -> None:
+        """In this order."""
+        pruner = self._as(Identity.PRUNER)
+        for key, value in tags.items():
+            told = {"TagSet": [{"Key": TAG, "Value": value}]}
+            pruner.put_object_tagging(Bucket=self.bucket, Key=key, Tagging=told)
+
+    def _as(self, identity: Identity) -> Any:
+        found = client(self.settings, identity)
+        if found is None:
+            raise OpsError(f"{self.where}: there is no AWS profile {self.bucket}-{identity}")
+        return found
 
     def _pages(self) -> Iterator[list[str]]:
         for prefix in sorted({series.prefix.split("/")[0] for series in Series}):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ops.docker import Docker
 from ops.errors import OpsError
 from rollout.backups import Catalogue
+from rollout.bucket_policies import Identity
 from rollout.names import Names
 from rollout.settings import Backups
 
@@ -28,7 +29,7 @@ class Everywhere:
         from ops.backup.host import HostArgs
         from ops.backup.stores import NO_CREDENTIALS, stores
 
-        s3 = client(self.settings)
+        s3 = client(self.settings, Identity.RESTORE)
         if s3:
             return Bucket(s3, self.settings, self.names.stack).catalogue()
         if self.offsite:

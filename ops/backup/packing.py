@@ -73,6 +73,7 @@ def pack(source: Reader, target: Writer, recipients: Sequence[Recipient]) -> Non
     except (OSError, pyrage.EncryptError):
         ends.raise_first()
         raise
+    ends.raise_first()
 
 
 def unpack(source: Reader, target: Writer, key: Identity) -> None:
@@ -87,19 +88,20 @@ def unpack(source: Reader, target: Writer, key: Identity) -> None:
             "Next: `pulumi config set --secret backupIdentity`, the key that it was made for"
         ) from None
     except OSError:
-        ends.raise_first()
-        raise OpsError("The backup was changed or cut off: it does not decrypt") from None
-    except zstandard.ZstdError as error:
-        raise OpsError(f"The backup does not decompress: {error}") from None
+        if ends.first is None:
+            raise OpsError("The backup was changed or cut off: it does not decrypt") from None
+    if isinstance(ends.first, zstandard.ZstdError):
+        raise OpsError(f"The backup does not decompress: {ends.first}")
+    ends.raise_first()
 
 
 class _Ends:
-    """Both ends of what the library moves. It tells errors of ours as its own, in words alone; the
-    first is kept here."""
+    """Both ends of what the library moves. It tells errors of ours as its own, in words alone, and
+    those of its last write not at all; the first is kept here."""
 
     def __init__(self, read: Callable[[int], bytes], write: Callable[[bytes], object]) -> None:
         self._read, self._write = read, write
-        self._first: BaseException | None = None
+        self.first: BaseException | None = None
 
     def read(self, size: int = -1) -> bytes:
         return bytes(self._try(lambda: self._read(size)))
@@ -111,14 +113,14 @@ class _Ends:
     def flush(self) -> None: ...
 
     def raise_first(self) -> None:
-        if self._first:
-            raise self._first
+        if self.first:
+            raise self.first
 
     def _try(self, what: Callable[[], T]) -> T:
         try:
             return what()
         except BaseException as error:
-            self._first = self._first or error
+            self.first = self.first or error
             raise OSError(str(error)) from error
 
 

@@ -52,8 +52,8 @@ def _removals(drive: Drive, held: Catalogue, max_percent: float) -> tuple[Folder
 def carry_out(stores: Stores, decided: Plan) -> None:
     """Of each backup its dump last: an interrupted run finds it untagged, and goes on."""
     if stores.bucket:
-        for key in sorted(decided.tags, key=lambda key: key.endswith(DATABASE)):
-            stores.bucket.tag(key, decided.tags[key])
+        keys = sorted(decided.tags, key=lambda key: key.endswith(DATABASE))
+        stores.bucket.tag({key: decided.tags[key] for key in keys})
     for drive in stores.drives:
         for folder in decided.removals.get(drive.name, ()):
             drive.remove(folder)

@@ -13,6 +13,7 @@ from ops.backup.place import Place
 from ops.docker import Docker
 from ops.errors import OpsError
 from rollout.backups import Catalogue
+from rollout.bucket_policies import Identity
 from rollout.names import Names
 from rollout.settings import Backups
 
@@ -62,7 +63,7 @@ def stores(
 ) -> Iterator[Stores]:
     """The places, while a job has them. `offsite`: to be without the bucket is a failure."""
     drives = tuple(DriveArgs(name) for name in settings.drives)
-    s3 = client(settings)
+    s3 = client(settings, Identity.UPLOADER if host.owner else Identity.RESTORE)
     with helper(docker, names, drives, host) as standing:
         found = Stores(
             standing,

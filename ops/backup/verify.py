@@ -169,12 +169,21 @@ class Verify:
             try:
                 unpack(_Tapped(source, total), target, self.identity)
             except OpsError as error:
+                self._require_server()
                 raise Damaged(str(error).splitlines()[0]) from None
             answer = target.finish(LONG_SECONDS)
+        if answer.code:
+            self._require_server()
         if total.sha256 != artifact.sha256:
             raise Damaged(f"{artifact.key}: its SHA-256 is not the manifest's")
         if answer.code:
             raise Damaged(f"{name} can't be restored: {answer.out.strip()}")
+
+    def _require_server(self) -> None:
+        """A host or a server that went away says nothing of the backup."""
+        found = self.scratch.docker.inspect(self.scratch.postgres)
+        if found is None or not found.running:
+            raise OpsError(f"{self.scratch.postgres} ended during the restore: nothing is proved")
 
     def _count(self, stored: Stored) -> None:
         assert stored.manifest

@@ -20,6 +20,7 @@ from ops import pack
 from ops.observe import Observation
 from ops.stopped import Stopped
 from rollout.evidence import Evidence
+from rollout.names import store_of
 from rollout.plan import plan
 from rollout.release import ImageIdentity, wanted_release
 from rollout.settings import load
@@ -176,7 +177,7 @@ def run(
     logger.handlers = [_Warnings(declaration.warnings)]
     logger.propagate = False
     look = host if callable(host) else lambda *_: Observation(host.view())
-    config = {f"ytempire:{k}": v for k, v in {**raw(stack), **changes}.items()}
+    config = {f"ytempire:{k}": v for k, v in {**raw(store_of(stack) or stack), **changes}.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("components.system.observe", look)
         patch.setattr("components.system.image_identity", look_up or _identity)

@@ -14,6 +14,7 @@ from toolchain.errors import ToolchainError
 
 STACK = "sandbox"
 IMAGE_LABEL = "ytempire.images.key"
+BACKUPS = (f"ytempire.stack={STACK}", "ytempire.part=backup")
 ENVIRONMENT = ".env.sandbox"
 # The environment goes last: it tells a checkout that was set up from one that never was.
 MADE_IN_CHECKOUT = (".sandbox", ".venv", ENVIRONMENT)
@@ -64,7 +65,16 @@ def destroy(checkout: Path) -> str:
             f"`pulumi destroy` failed:\n{words[-2000:].strip()}",
             remedy=". ./.env.sandbox && pulumi destroy --refresh, then make down",
         )
+    drives()
     return "the sandbox stack is destroyed: containers, networks, volumes"
+
+
+def drives() -> None:
+    """The volumes that stand for backup drives: a stack's end leaves its backups, but not here."""
+    mine = [w for label in BACKUPS for w in ("--filter", f"label={label}")]
+    volumes = docker("volume", "ls", "--quiet", *mine)
+    if volumes:
+        docker("volume", "rm", *volumes)
 
 
 def pulumi(checkout: Path, *arguments: str) -> tuple[int, str]:

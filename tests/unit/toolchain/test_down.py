@@ -74,6 +74,21 @@ def test_all_of_it_goes_and_a_second_time_finds_nothing(
     assert "nothing to remove in the checkout" in down.down(checkout)
 
 
+def test_the_sandbox_s_backups_go_with_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup(checkout)
+    pulumi(monkeypatch, lambda verb, asked: (0, ""))
+    called: Calls = []
+
+    def docker(*words: str) -> list[str]:
+        called.append(words)
+        return ["ytempire-sandbox-vol-drive1"] if words[:2] == ("volume", "ls") else []
+
+    monkeypatch.setattr(down, "docker", docker)
+    down.destroy(checkout)
+    assert called[-1] == ("volume", "rm", "ytempire-sandbox-vol-drive1")
+    assert {"label=ytempire.stack=sandbox", "label=ytempire.part=backup"} < set(called[0])
+
+
 def test_the_lock_of_a_dead_process_is_cleared(
     checkout: Path, gone: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

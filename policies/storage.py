@@ -12,12 +12,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import pulumi
 from pulumi_policy import PolicyResource, Severity
 
-from ops.stackfile import PROJECT
 from policies.containers import CONTAINER
 from policies.rule import Limit, Subject, rule, stack_rule
+from policies.told import protects
 from rollout.names import PART_LABEL
 from rollout.retention import LIFECYCLE, TAG, UNDO_DAYS, LifecycleRule
 
@@ -194,13 +193,8 @@ def _is_elsewhere(bucket: PolicyResource) -> bool:
 # What must stay
 
 
-def _is_asked() -> bool:
-    """Whether this stack protects what it has; the engine tells a pack the configuration."""
-    return pulumi.Config(PROJECT).get_bool("protect") is True
-
-
 def is_protected(kept: Subject) -> Iterator[str]:
-    if _is_asked() and not kept.protected:
+    if protects() and not kept.protected:
         yield (
             "must be protected, because the stack is: a deploy neither replaces nor deletes it. "
             "Take its options from Site.options"
@@ -209,7 +203,7 @@ def is_protected(kept: Subject) -> Iterator[str]:
 
 def bucket_is_protected(bucket: Subject) -> Iterator[str]:
     yield from is_protected(bucket)
-    if _is_asked() and bucket.get("forceDestroy"):
+    if protects() and bucket.get("forceDestroy"):
         yield "must not be deleted with what is in it: unset forceDestroy"
 
 

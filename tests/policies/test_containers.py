@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from pulumi_policy import EnforcementLevel, Policy
 
-from policies import configuration, containers, plan, steps, storage
+from policies import configuration, containers, plan, steps, storage, told
 from policies.containers import CONTAINER
 from tests.policies.judge import resource_rules, violations
 from tests.unit.components.program import deployed, run
+from tests.unit.stack_files import raw
 
 FRAMEWORKS = ("AWS FSBP", "CIS Docker Benchmark 1.6", "operations manual")
 
@@ -270,6 +271,7 @@ def test_what_the_program_declares_passes(stack: str) -> None:
     declared = run(
         stack, deployed(stack, "1.0.0"), version="1.1.0", notifyWebhook="https://chat.example/hook"
     )
+    told.hear({told.PROTECT: raw(stack)["protect"]})
     rules = resource_rules(PACK)
     found = [
         violations(rules, r.type, r.inputs, r.name, protect=r.protect) for r in declared.resources

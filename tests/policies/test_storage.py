@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pulumi
 import pytest
-from pulumi_policy import StackValidationPolicy
+from pulumi_policy import EnforcementLevel, StackValidationPolicy, policy
 
 from components.backup_bucket import BackupBucket, BackupBucketArgs
+from policies import told
 from policies.containers import CONTAINER
 from policies.storage import (
     ACCESS_BLOCK,
@@ -47,13 +48,13 @@ def bucket() -> dict[str, Declared]:
 @pytest.fixture(autouse=True)
 def free() -> None:
     """A stack that protects nothing."""
-    pulumi.runtime.set_config("ytempire:protect", "false")
+    told.hear({"ytempire:protect": "false"})
 
 
 @pytest.fixture
 def protected(free: None) -> None:
     """A stack that protects what it has."""
-    pulumi.runtime.set_config("ytempire:protect", "true")
+    told.hear({"ytempire:protect": "true"})
 
 
 def judged(declared: Declared, **changes: Any) -> list[str]:
@@ -115,7 +116,7 @@ def test_one_broken_setting_is_named_with_its_remedy(
 # The bucket policy
 
 
-def policy(*changes: dict[str, Any], without: str = "") -> str:
+def changed(*changes: dict[str, Any], without: str = "") -> str:
     document = bucket_policy("ytempire-backups")
     kept = [s for s in document["Statement"] if s["Sid"] != without]
     return json.dumps({**document, "Statement": [*kept, *changes]})
@@ -133,7 +134,7 @@ NO_TLS = (
 
 
 def test_the_policy_must_refuse_plain_text(bucket: dict[str, Declared]) -> None:
-    assert judged(bucket[BUCKET_POLICY], policy=policy(without="TlsOnly")) == [NO_TLS]
+    assert judged(bucket[BUCKET_POLICY], policy=changed(without="TlsOnly")) == [NO_TLS]
 
 
 @pytest.mark.parametrize(
@@ -150,13 +151,13 @@ def test_the_policy_must_refuse_plain_text(bucket: dict[str, Declared]) -> None:
 def test_a_denial_that_leaves_something_out_is_none(
     bucket: dict[str, Declared], changes: dict[str, Any]
 ) -> None:
-    partial = policy(tls(**changes), without="TlsOnly")
+    partial = changed(tls(**changes), without="TlsOnly")
     assert judged(bucket[BUCKET_POLICY], policy=partial) == [NO_TLS]
 
 
 def test_the_policy_must_let_nobody_in(bucket: dict[str, Declared]) -> None:
     public = {"Sid": "Open", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
-    assert judged(bucket[BUCKET_POLICY], policy=policy(public)) == [
+    assert judged(bucket[BUCKET_POLICY], policy=changed(public)) == [
         'bucket-is-private: backups must let nobody in by Open ("*"): give an identity a policy '
         "of its own in rollout/bucket_policies.py"
     ]
@@ -272,6 +273,23 @@ def test_what_a_protected_stack_keeps_must_be_protected(
     request.getfixturevalue("protected")
     assert violations(RULES, kind, inputs, "it") == [f"{rule}: it {KEPT}"]
     assert violations(RULES, kind, inputs, "it", protect=True) == []
+
+
+def test_a_pack_that_was_told_nothing_demands_protection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "_told", [])
+    assert violations(RULES, VOLUME, {}, "it") == [f"volume-is-protected: it {KEPT}"]
+
+
+def test_the_engine_s_message_is_read_and_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    told.listen()
+    servicer = policy._PolicyAnalyzerServicer
+    request = SimpleNamespace(config={"ytempire:protect": "true", "a:b": "c"}, tags={"tag": "x"})
+    pack = servicer("x", "1", [STACK_RULE], EnforcementLevel.MANDATORY)
+    pack.ConfigureStack(cast(Any, request), None)
+    assert told.protects()
+    request.config = {}
+    pack.ConfigureStack(cast(Any, request), None)
+    assert not told.protects()
 
 
 @pytest.mark.usefixtures("protected")

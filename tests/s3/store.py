@@ -31,7 +31,7 @@ PROGRAM = f"""
     settings = Backups.model_validate({{
         "backupRegion": "{REGION}", "backupBucket": "plain", "backupEndpoint": os.environ["MOTO"],
         "backupKmsKey": "", "backupObjectLock": True, "backupLogBucket": "",
-        "backupPrunePercent": 25,
+        "backupPrunePercent": 25, "backupDrives": [], "backupRecipients": [], "backupIdentity": "",
     }})
     opts = ResourceOptions(providers=[provider(settings)])
     plain = BackupBucketArgs.of(settings, protect=False)

@@ -64,3 +64,14 @@ def test_a_broken_one_is_refused_by_name(
     outcome = preview(sketch, moto, turn)
     assert not outcome.ok
     assert expected in " ".join(outcome.text.split())
+
+
+def test_a_pack_is_told_whether_the_stack_protects(sketch: Sketch, moto: Moto) -> None:
+    """The last test of this file: the configuration stays."""
+    assert sketch.run("config", "set", "ytempire:protect", "true").ok
+    outcome = preview(sketch, moto, "as-it-is")
+    assert not outcome.ok
+    text = " ".join(outcome.text.split())
+    assert "plain must be protected, because the stack is" in text
+    assert "plain must not be deleted with what is in it: unset forceDestroy" in text
+    assert "full-versioning must be protected, because the stack is" in text

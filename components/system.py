@@ -186,10 +186,10 @@ def _checklist(
     # Imported here: a tenth of a second that all other runs do without.
     from ops.backup.looking import Everywhere
     from ops.gather import Sources, items
-    from rollout.judge import Limits
+    from rollout.judge import Limits, Phase
 
     docker, names = Docker(settings.deployment.docker_host), Names(settings.stack)
-    offsite = settings.deployment.environment == configuration.PRODUCTION
+    offsite = settings.is_production
     sources = Sources(
         root=root,
         names=names,
@@ -198,9 +198,10 @@ def _checklist(
         backend_image=settings.backend.image,
         limits=Limits(settings.checklist, settings.operations),
         kept=Everywhere(docker, names, settings.backups, settings.postgres.image, offsite),
+        away="" if observation.source == "host" else "the Docker host does not answer",
     )
-    seen = observation if observation.source == "host" else None
-    return items(sources, version, "preview" if pulumi.runtime.is_dry_run() else "up", seen)
+    phase: Phase = "preview" if pulumi.runtime.is_dry_run() else "up"
+    return items(sources, version, phase, observation)
 
 
 def _stale_dump(slot: DeclaredSlot, markers: Mapping[str, str]) -> str:

@@ -38,6 +38,7 @@ from rollout.names import Names
 from rollout.records import ReleaseRecord, release_path
 from rollout.settings import Checklist
 
+OF_THE_HOST = ("load", "network", "image", "standby", "history")
 AT_ONCE = 6  # each call over ssh is a connection of its own, and sshd begins to drop at ten
 
 
@@ -53,6 +54,8 @@ class Sources:
     limits: Limits
     kept: backup.Store | None = None
     """The backups that the job keeps; `checklistBackups` names a copy to look at instead."""
+    away: str = ""
+    """Why the host is not asked: it has just failed to answer, and each question would wait."""
 
     @property
     def settings(self) -> Checklist:
@@ -81,9 +84,13 @@ def gather(sources: Sources, version: str, seen: Observation | None = None) -> E
     """The record first, for it names most of the rest; then everything else at once. `seen` is the
     host as the caller has just observed it; else it is looked at here."""
     release = _try(lambda: read_release(sources.root, version))
+    looks = _papers(sources, version, release)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        observed = pool.submit(_try, lambda: seen or observe(sources.docker, sources.names))
-        looks = {**_host(sources, version, observed), **_papers(sources, version, release)}
+        if sources.away:
+            looks |= dict.fromkeys(OF_THE_HOST, lambda: Unknown(why=sources.away))
+        else:
+            observed = pool.submit(_try, lambda: seen or observe(sources.docker, sources.names))
+            looks |= _host(sources, version, observed)
         running = {name: pool.submit(_try, look) for name, look in looks.items()}
         found = {name: future.result() for name, future in running.items()}
     return Evidence(version=version, release=release, **found)
@@ -108,7 +115,6 @@ def _host(sources: Sources, version: str, observed: Future[Any]) -> dict[str, Ca
         "load": lambda: load.load(docker, sources.names, image, s.sample_seconds, s.mounts),
         "network": lambda: network.network(docker, image, s.endpoints),
         "image": lambda: host.image(docker, f"{sources.backend_image}:{version}"),
-        "backup": lambda: backup.backup(sources.backups),
         "standby": lambda: of_observation(lambda found: host.standby(docker, sources.names, found)),
         "history": lambda: of_observation(lambda found: host.history(docker, found)),
     }
@@ -122,6 +128,7 @@ def _papers(
         "rehearsal": lambda: people.rehearsed(root, version),
         "announced": lambda: people.announced(root, version),
         "on_call": lambda: people.on_call(root),
+        "backup": lambda: backup.backup(sources.backups),
     }
     if isinstance(release, Unknown):
         names = ("tests", "review", "bugs", "documentation", "notes", "change")

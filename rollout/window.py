@@ -98,10 +98,15 @@ def deploys_since(history: Iterable[Event], window: Window, at: datetime) -> tup
     """The deploys of the night that `at` belongs to: since the last window opened, also after it
     has closed, so that an emergency at noon counts to the night before it.
 
-    A rollback is none, nor is a deploy that was reverted: it left nothing changed.
+    A rollback is none, nor is a deploy that was reverted: it left nothing changed; nor one that
+    brought back what users had before a fault. Each event's target is what they had after it.
     """
-    night = window.last(at)
-    return tuple(e for e in history if e.kind == "deploy" and _time(e) >= night.begins)
+    night, had, found = window.last(at), "", []
+    for event in history:
+        if event.kind == "deploy" and event.target != had and _time(event) >= night.begins:
+            found.append(event)
+        had = event.target
+    return tuple(found)
 
 
 def _time(event: Event) -> datetime:

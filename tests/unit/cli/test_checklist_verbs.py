@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ops.probes.forge import TOKEN
 from ops.records import read
 from ops.verbs import announce, checklist, status
-from ops.verbs._night import now
+from ops.verbs._night import limits, now, sources
 from rollout.changes import owing
 from rollout.checklist import ITEMS
 from rollout.records import (
@@ -342,6 +344,26 @@ def test_the_checklist_as_json(type_: Type) -> None:
     by_id = {item["id"]: item for item in found["items"]}
     assert by_id["tests"]["status"] == "unknown"
     assert not by_id["window"]["required"]
+
+
+def test_the_forge_s_token_is_opened_out_of_the_stack_file(
+    checkout: Checkout, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(TOKEN, raising=False)
+    assert token(checkout) == ""
+    file = checkout.root / "Pulumi.sandbox.yaml"
+    file.write_text(file.read_text() + "  ytempire:forgeToken: {secure: v1:sealed}\n")
+    assert token(checkout) == ""  # nobody here can open it
+    programs = tmp_path_factory.mktemp("bin")
+    (programs / "pulumi").write_text('#!/bin/sh\n[ "$3" = forgeToken ] && echo opened\n')
+    (programs / "pulumi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///nowhere")
+    assert token(checkout) == "opened"
+
+
+def token(checkout: Checkout) -> str:
+    return sources(checkout.place, limits(checkout.place)).settings.forge_token
 
 
 def test_a_mistake_in_the_limits_is_a_mistake_in_the_configuration(

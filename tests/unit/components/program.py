@@ -7,6 +7,8 @@ import logging
 import runpy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pulumi
@@ -26,7 +28,7 @@ from rollout.release import ImageIdentity, wanted_release
 from rollout.settings import load
 from rollout.state import Release
 from tests.unit.rollout.host_model import Host
-from tests.unit.rollout.night import evidence
+from tests.unit.rollout.night import NOW, evidence
 from tests.unit.stack_files import PLACEHOLDERS, ROOT, raw
 
 _SECRET = "4dabf18193072939515e22adb298388d"  # marks a wrapped secret on the wire
@@ -167,6 +169,7 @@ def run(
     look_up: Callable[..., ImageIdentity] | None = None,
     standing: tuple[Stopped, ...] = (),
     gathered: Gathered | None = None,
+    now: datetime = NOW,
     policies: str = str(ROOT / pack.FOLDER),
     **changes: str,
 ) -> Declaration:
@@ -183,6 +186,7 @@ def run(
         patch.setattr("components.system.image_identity", look_up or _identity)
         patch.setattr("components.system.stopped", lambda *_: standing)
         patch.setattr("ops.gather.gather", gathered or (lambda *_: evidence()))
+        patch.setattr("ops.gather.datetime", SimpleNamespace(now=lambda _: now))
         patch.setenv(pack.VARIABLE, policies)
         set_all_config(config, [f"ytempire:{key}" for key in PLACEHOLDERS])
         mocks.set_mocks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,27 @@ import pytest
 from ops.gather import Sources
 from ops.observe import Observation
 from ops.probes.backup import Folder
+from policies import checklist as rules
+from policies import configuration, containers, plan, steps, storage
 from rollout.checklist import ITEMS
 from rollout.evidence import Evidence
 from rollout.state import HostState
+from tests.policies.judge import resource_rules, violations
 from tests.unit.components.program import Declaration, deployed, run
 from tests.unit.rollout.host_model import Host
-from tests.unit.rollout.night import evidence
+from tests.unit.rollout.night import NOW, ONE_BROKEN, evidence
 from tests.unit.stack_files import PLACEHOLDERS, ROOT
+
+PACK = resource_rules(
+    [
+        *rules.POLICIES,
+        *configuration.POLICIES,
+        *containers.POLICIES,
+        *plan.POLICIES,
+        *steps.POLICIES,
+        *storage.POLICIES,
+    ]
+)
 
 
 @dataclass
@@ -57,6 +72,29 @@ def test_a_deploy_to_production_carries_how_each_item_stands() -> None:
     assert asked.versions == ["1.1.0"]
 
 
+def judged_on(now: datetime = NOW, **found: Any) -> list[str]:
+    """What the whole pack says of a deploy to production on such a night."""
+    host = deployed("production", "1.1.0")
+    declared = run(
+        "production", host, version="1.2.0", now=now, gathered=lambda *_: evidence(**found)
+    )
+    return [
+        text
+        for r in declared.resources
+        for text in violations(PACK, r.type, r.inputs, r.name, protect=r.protect)
+    ]
+
+
+def test_a_compliant_release_goes_to_production_without_a_violation() -> None:
+    assert judged_on() == []
+
+
+@pytest.mark.parametrize("name", ONE_BROKEN)
+def test_in_production_each_item_made_false_is_all_that_is_refused(name: str) -> None:
+    refused = [text.partition(": ")[0] for text in judged_on(**ONE_BROKEN[name])]
+    assert refused == [f"checklist-{name}"]
+
+
 def test_the_items_carry_no_contact_of_anybody() -> None:
     declared = run("production", Host(), version="1.0.0")
     assert evidence().on_call.model_dump()["rota"]["shifts"][0]["contact"] == "on-call@ytempire.com"
@@ -90,14 +128,14 @@ def test_in_a_preview_what_belongs_to_the_night_is_not_required() -> None:
     assert required[True] == {entry.id for entry in ITEMS if not entry.tonight}
 
 
-def test_a_preview_without_the_host_lets_each_probe_say_so() -> None:
+def test_a_preview_without_the_host_does_not_ask_it_again() -> None:
     asked = Asked()
 
     def gone(*_: object) -> Observation:
         return Observation.from_record(HostState())
 
     run("production", gone, version="1.0.0", preview=True, gathered=asked)
-    assert asked.calls[0][2] is None
+    assert asked.calls[0][0].away == "the Docker host does not answer"
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.1.0", ""])

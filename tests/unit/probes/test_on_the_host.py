@@ -10,10 +10,10 @@ import pytest
 
 from ops.docker import Docker
 from ops.errors import HostUnreachable, OpsError
-from ops.gather import Sources, gather
+from ops.gather import OF_THE_HOST, Sources, gather
 from ops.probes import host as on_host
 from ops.probes import load, network
-from rollout.evidence import Connectivity, History, Load, Standby, Unknown
+from rollout.evidence import Announced, Connectivity, History, Load, Standby, Unknown
 from rollout.names import Names
 from tests.unit.checkout import NOWHERE, Checkout
 from tests.unit.cli.happy import GREEN, NEW, OLD, observation, state, withdrawn
@@ -180,6 +180,16 @@ def test_where_nobody_can_look_everything_is_unknown_with_its_reason(checkout: C
     )
     assert facts["load"].why.startswith(f"The Docker host {NOWHERE} does not answer:")
     assert facts["load"].next == f"`docker --host {NOWHERE} info`"
+
+
+def test_a_host_that_has_just_not_answered_is_not_asked(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("ops.docker.Docker.call")
+    found = gather(replace(sources(checkout), away="it does not answer"), "1.2.0")
+    why = Unknown(why="it does not answer")
+    assert [name for name in OF_THE_HOST if getattr(found, name) != why] == []
+    assert isinstance(found.announced, Announced)
 
 
 def test_a_host_that_was_just_observed_is_not_observed_again(

@@ -163,6 +163,13 @@ def test_nothing_but_a_deploy_counts(kind: str) -> None:
     assert deploys_since([event("2026-11-22T22:10:00-08:00", kind)], MANUAL, TONIGHT) == ()
 
 
+def test_bringing_back_what_users_had_does_not_count() -> None:
+    before, again = event("2026-11-21T22:10:00-08:00"), event("2026-11-22T22:10:00-08:00")
+    back = before.model_copy(update={"kind": "rollback", "target": "1.0.0+a"})
+    assert deploys_since([before, again], MANUAL, TONIGHT) == ()
+    assert deploys_since([before, back, again], MANUAL, TONIGHT) == (again,)
+
+
 def test_an_emergency_at_noon_counts_to_the_night_before() -> None:
     noon = event("2026-11-22T12:00:00-08:00")
     evening = at("2026-11-22T22:00:00-08:00")

@@ -17,6 +17,7 @@ STATE = "The engine's state file is damaged"
 FULL = "The disk of the engine's state is full"
 CLOCK = "A clock is set back by a day"
 
+SLEEPS = Path(__file__).parent / "yesterday"
 YESTERDAY = {"FAKETIME": "-1d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 SPARE_BYTES = 8 << 20  # of the small file system, before it is filled
 
@@ -71,7 +72,8 @@ def fill(scene: Scene) -> None:
 
 def deployer_in_the_past(scene: Scene) -> None:
     """The program, the steps and `ytops`: what is Python. The engine is Go and asks the kernel."""
-    scene.environment |= {"LD_PRELOAD": str(faketime()), **YESTERDAY}
+    preload = {"LD_PRELOAD": str(faketime()), "PYTHONPATH": str(SLEEPS)}
+    scene.environment |= preload | YESTERDAY
 
 
 def agent_in_the_past(scene: Scene) -> None:
@@ -81,6 +83,7 @@ def agent_in_the_past(scene: Scene) -> None:
     image = f"ytempire/ops:{world.stack}-yesterday"
     made = docker("create", today).strip()
     docker("cp", str(faketime()), f"{made}:/opt/libfaketime.so.1")
+    docker("cp", str(SLEEPS / "sitecustomize.py"), f"{made}:/opt/ytempire/")
     variables = {"LD_PRELOAD": "/opt/libfaketime.so.1", **YESTERDAY}
     changes = (w for k, v in variables.items() for w in ("--change", f"ENV {k}={v}"))
     docker("commit", *changes, made, image)

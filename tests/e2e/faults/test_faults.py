@@ -8,7 +8,8 @@ from contextlib import nullcontext
 import pytest
 
 from tests.e2e.faults.catalogue import Fault, catalogue
-from tests.e2e.faults.scene import Scene, Stage
+from tests.e2e.faults.conftest import Stages
+from tests.e2e.faults.scene import Scene
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -31,8 +32,8 @@ def _is_wanted(fault: Fault, wanted: str) -> bool:
 
 
 def test_one_run_brings_the_system_back_and_users_see_no_more_than_the_restart(
-    fault: Fault, request: pytest.FixtureRequest
+    fault: Fault, stages: Stages
 ) -> None:
-    stage: Stage = request.getfixturevalue("remote_stage" if fault.remote else "stage")
+    stage = stages.of(fault.remote)
     with stage.remote.entered() if stage.remote else nullcontext():
         Scene(stage, fault).play()

@@ -53,8 +53,9 @@ failed() { echo "$1 failed with exit code $2" >&2; exit 1; }
 [ "$(cat passed)" = 0 ] || failed "passing the dump on" "$(cat passed)"
 [ "$listed" = 0 ] || failed "listing the dump" "$listed"
 """
-# Roles, their passwords and settings: they belong to the server and are in no database's dump.
-GLOBALS = "exec pg_dumpall --globals-only --no-password -l postgres"
+# Roles, their passwords and settings: they belong to the server and are in no database's dump. By
+# way of the one database that pg_hba.conf lets the application's role into.
+GLOBALS = 'exec pg_dumpall --globals-only --no-password -l "$PGDATABASE"'
 FACTS = "cat /tmp/facts; pg_dump --version >&2; grep -c ' TABLE DATA ' /tmp/list >&2"
 
 

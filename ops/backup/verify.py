@@ -63,6 +63,8 @@ class Verify:
 
     def go(self) -> None:
         catalogues = self.stores.catalogues()
+        if not any(found.backups for found in catalogues.values()):
+            self.failures.append("there is no backup to verify")
         for place in self.stores.places:
             self._sums(place, catalogues[place.name])
         best = self._best(catalogues)

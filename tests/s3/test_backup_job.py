@@ -23,6 +23,7 @@ from ops.verbs._place import Place
 from ops.verbs._store import configured, everywhere
 from rollout.backups import DATABASE, Folder, folder_of
 from rollout.evidence import Backup
+from rollout.postgres import hba
 from rollout.retention import Series
 from rollout.settings import Settings, load
 from tests.e2e.world import ROOT, docker, wait_until
@@ -129,6 +130,10 @@ def _start_database(place: Place) -> None:
     )  # fmt: skip
     ready = ("exec", place.names.postgres, "pg_isready", "--host", "127.0.0.1")
     wait_until(lambda: "accepting" in docker(*ready, check=False), "PostgreSQL does not start")
+    # As the component declares it: the role may into its own database, and no other.
+    rules = hba(load("x", {**raw("sandbox"), "version": ""}).postgres, "0.0.0.0/0", "replicator")
+    write = 'cat >"$PGDATA/pg_hba.conf" && pg_ctl reload --silent'
+    docker("exec", "--interactive", place.names.postgres, "sh", "-c", write, stdin=rules)
     sql = ("psql", "-U", "ytempire", "-q", "-v", "ON_ERROR_STOP=1", "-d", "ytempire")
     docker("exec", "--interactive", place.names.postgres, *sql, stdin=TABLES)
 
@@ -219,7 +224,7 @@ def test_a_failed_dump_leaves_nothing_anywhere(site: Site, monkeypatch: pytest.M
     wrong = site.settings.postgres.model_copy(update={"database": "elsewhere"})
     settings = site.settings.model_copy(update={"postgres": wrong})
     monkeypatch.setattr(verb, "settings_of", lambda place: settings)
-    with pytest.raises(OpsError, match='database "elsewhere" does not exist'):
+    with pytest.raises(OpsError, match="pg_dump of elsewhere failed"):
         verb.run(site.place)
     assert site.objects() == before
     assert not site.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads")

@@ -226,6 +226,8 @@ def test_an_edited_step_of_ours_runs_no_backup_and_no_migration_again(shared: Wo
     with shared.setting("notifyWebhook", "http://127.0.0.1:9/"):  # in each step's environment
         outcome = shared.up(None)
     assert outcome.ok, outcome.text
+    settled = shared.up(None)
+    assert settled.ok, settled.text
     for step in ("backup", "migrate", "app", "verify"):
         assert not outcome.step_ran(f"blue-{step}"), outcome.text
         assert not outcome.step_ran(f"green-{step}"), outcome.text

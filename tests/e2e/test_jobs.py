@@ -216,12 +216,11 @@ class _Story:
         """Nothing is queued any more: all of it is done, and the old worker goes."""
         world, self.jobs = self.world, stream.ids
         wait_until(lambda: _inspected(world, "ping") is not None, "the live worker is silent")
-        checking = world.begin("ytops", "verify", "--contract", "--json")
         # A message that a worker took with it into a restart is overdue only after that long.
         patience = self.form.visibility + DONE_SECONDS
         wait_until(lambda: not self._left(), self._what_is_left, patience)
         wait_until(lambda: not _busy(world, self.old_worker), "the agent has not heard of it")
-        self.contract = checking.end()
+        self.contract = world.ytops("verify", "--contract", "--json")
         self.collected = world.up(None)
         self.attempts = jobs.attempts(world, self.jobs)
         self.spans = [*jobs.spans(world), *self.unconfirmed]

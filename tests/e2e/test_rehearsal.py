@@ -34,7 +34,7 @@ def test_a_rehearsal_that_was_killed_is_cleared_away_by_the_next_which_passes(
         killed.kill()
         passed = serving.ytops("rehearse", "1.1.0")
     assert second.code == 3, second.text
-    assert "A rehearsal of e2e" in second.text
+    assert "A rehearsal or trial restore of e2e" in second.text
     assert "is under way" in second.text
     assert passed.code == 0, passed.text
     assert "was cut off: its rest is removed" in passed.text

@@ -147,9 +147,6 @@ class Catalogue:
     def listing(self) -> Listing:
         return Listing(tuple(s.backup for s in self.stored), self.problems)
 
-    def find(self, folder: Folder) -> Stored | None:
-        return next((s for s in self.backups if s.folder == folder), None)
-
 
 def catalogue(
     where: str,

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from ops.engine import Ended, Engine
 from ops.errors import HostUnreachable, OpsError
-from ops.gather import gather
+from ops.gather import items
 from ops.observe import Observation, image_identity, observe
 from ops.records import read
 from ops.sqlplan import Asker, SqlPlan
@@ -28,8 +27,8 @@ from ops.verbs._night import limits, sources
 from ops.verbs._paper import moment, say
 from ops.verbs._place import Place
 from ops.verbs._progress import Progress
-from rollout.checklist import Item, evaluate
 from rollout.duration import EngineRun, deploys, expected
+from rollout.items import Item
 from rollout.records import Rehearsal, rehearsal_path
 from rollout.release import container_environment, image_tag, wanted_release
 from rollout.state import HostState
@@ -176,6 +175,4 @@ def _rehearsal(place: Place, version: str) -> Rehearsal | None:
 def _items(place: Place, version: str, seen: Observation | None) -> tuple[Item, ...]:
     if not version:
         return ()
-    found = limits(place)
-    evidence = gather(sources(place, found), version, seen)
-    return evaluate(evidence, found, datetime.now(UTC), "preview")
+    return items(sources(place, limits(place)), version, "preview", seen)

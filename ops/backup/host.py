@@ -6,7 +6,6 @@ taken by one job at a time. It ends with whoever started it: what it waits for i
 
 from __future__ import annotations
 
-import json
 import subprocess
 import threading
 import time
@@ -160,7 +159,7 @@ class HostArgs:
 
     @property
     def labels(self) -> dict[str, str]:
-        return {OWNER_LABEL: json.dumps(vars(self.owner))} if self.owner else {}
+        return {OWNER_LABEL: self.owner.label} if self.owner else {}
 
 
 @contextmanager
@@ -193,9 +192,7 @@ def _make_room(docker: Docker, container: str, stack: str, say: Say) -> None:
     found = docker.inspect(container)
     if found is None:
         return
-    owner = None
-    with suppress(ValueError, TypeError):
-        owner = PulumiLock(**json.loads(found.label(OWNER_LABEL)))
+    owner = PulumiLock.of_label(found.label(OWNER_LABEL))
     if found.running and (owner is None or owner.owner() != "dead"):
         raise Refused(
             f"A backup job of {stack} is under way, by {owner or 'nobody knows whom'}.\nNext: wait "

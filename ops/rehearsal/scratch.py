@@ -294,8 +294,7 @@ class Scratch:
 
     @property
     def labels(self) -> dict[str, str]:
-        owner = json.dumps(vars(self.owner))
-        return {STACK_LABEL: self.names.stack, PART_LABEL: PART, OWNER_LABEL: owner}
+        return {STACK_LABEL: self.names.stack, PART_LABEL: PART, OWNER_LABEL: self.owner.label}
 
 
 def make_room(docker: Docker, names: Names, say: Say) -> None:
@@ -347,8 +346,9 @@ def _owner(docker: Docker, left: Mapping[str, list[str]]) -> PulumiLock | None:
     """Who began it, by the volumes: they are made first and go last."""
     for volume in left["volume"]:
         answer = docker.call("volume", "inspect", volume, "--format", "{{json .Labels}}")
-        with suppress(ValueError, TypeError):
-            return PulumiLock(**json.loads(json.loads(answer.out)[OWNER_LABEL]))
+        owner = PulumiLock.of_label((json.loads(answer.out) or {}).get(OWNER_LABEL, ""))
+        if owner:
+            return owner
     return None
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,6 +34,17 @@ class PulumiLock:
     host: str
     pid: int
     since: str
+
+    @classmethod
+    def of_label(cls, text: str) -> PulumiLock | None:
+        """As a container's or a volume's label has it; None for what is none."""
+        with suppress(ValueError, TypeError):
+            return cls(**json.loads(text))
+        return None
+
+    @property
+    def label(self) -> str:
+        return json.dumps(vars(self))
 
     def __str__(self) -> str:
         return f"{self.who}@{self.host} (process {self.pid}) since {when(self.since)}"

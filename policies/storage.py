@@ -1,9 +1,9 @@
 """Storage: the backup bucket keeps what it is given, and a deploy takes no data away.
 
 A rule sees one resource, neither what is done to it nor what was there before. So what must not be
-replaced or deleted is protected, and the engine refuses both: a replacement by today's flag, a
-deletion by the one that the last run recorded (docs/decisions/0011). Stacks that protect nothing
-(the sandbox) are free.
+replaced or deleted is protected, and the engine refuses both: a replacement where the flag was
+recorded and stands today, a deletion where the last run recorded it (docs/decisions/0011). Stacks
+that protect nothing (the sandbox) are free.
 """
 
 from __future__ import annotations

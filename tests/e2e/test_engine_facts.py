@@ -119,6 +119,20 @@ def test_protection_bounds_a_destroy_and_an_edit_of_the_state_lifts_it_unseen(dr
     assert sketch.recorded()["kept"]["protect"]
 
 
+def test_a_replacement_is_refused_where_protection_was_recorded_and_stands(draw: Draw) -> None:
+    sketch = draw("""
+        import os
+        keep = ResourceOptions(protect=os.environ["KEEP"] == "yes")
+        do("kept", triggers=[TURN], opts=keep)
+    """)
+    assert sketch.up(KEEP="no").ok
+    assert sketch.up(KEEP="yes", TURN="2").ok  # it is recorded with this run only
+    refused = sketch.up(KEEP="yes", TURN="3")
+    assert not refused.ok
+    assert "unable to replace resource" in refused.text
+    assert sketch.up(KEEP="no", TURN="3").ok
+
+
 def test_what_was_taken_out_of_the_state_shows_in_the_next_preview(draw: Draw) -> None:
     sketch = draw("""do("forgotten")""")
     assert sketch.up().ok

@@ -1,4 +1,4 @@
-"""A drive of the host: a folder that the helper has at hand."""
+"""A drive of the host: a folder that a job's shell has at hand."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from ops.backup.host import Helper, Pipe
 from ops.backup.packing import Reader
 from ops.backup.place import Written
+from ops.backup.shell import Pipe, Shell
 from ops.errors import OpsError
 from rollout.backups import MANIFEST, Catalogue, Folder, Stored, catalogue
 from rollout.records import Artifact
@@ -61,45 +61,45 @@ class DriveFile:
 
 @dataclass(frozen=True)
 class Drive:
-    """`name`: as configured. `path`: where the helper has it."""
+    """`name`: as configured. `path`: where the shell has it."""
 
-    helper: Helper
+    shell: Shell
     name: str
     path: str
     stack: str
 
     @property
     def where(self) -> str:
-        return f"{self.name} on {self.helper.docker.host}"
+        return f"{self.name} on {self.shell.where}"
 
     def catalogue(self) -> Catalogue:
-        keys = self.helper.must(KEYS, self.path).splitlines()
-        archive = io.BytesIO(self.helper.must(TEXTS, self.path).encode())
+        keys = self.shell.must(KEYS, self.path).splitlines()
+        archive = io.BytesIO(self.shell.must(TEXTS, self.path).encode())
         return catalogue(self.where, self.stack, keys, dict(_texts(archive)))
 
     def begin(self, folder: Folder, name: str) -> DriveFile:
         opened = ExitStack()
         pipe = opened.enter_context(
-            self.helper.pipe(WRITE, f"{self._at(folder)}{PARTIAL}/{name}", gives=False)
+            self.shell.pipe(WRITE, f"{self._at(folder)}{PARTIAL}/{name}", gives=False)
         )
         return DriveFile(self, pipe, opened)
 
     def seal(self, folder: Folder, manifest: str) -> None:
-        self.helper.must(SEAL, self._at(folder), stdin=manifest.encode())
+        self.shell.must(SEAL, self._at(folder), stdin=manifest.encode())
 
     def note(self, key: str, text: str) -> None:
-        self.helper.must(NOTE, f"{self.path}/{key}", stdin=text.encode())
+        self.shell.must(NOTE, f"{self.path}/{key}", stdin=text.encode())
 
     def discard(self, folder: Folder) -> None:
         with suppress(OpsError):
-            self.helper.must('exec rm -rf "$0"', f"{self._at(folder)}{PARTIAL}")
+            self.shell.must('exec rm -rf "$0"', f"{self._at(folder)}{PARTIAL}")
 
     def sweep(self) -> None:
-        """What killed jobs left. Nobody else is at it: the helper is ours."""
-        self.helper.must(SWEEP, self.path)
+        """What killed jobs left. Nobody else is at it: the lock is ours."""
+        self.shell.must(SWEEP, self.path)
 
     def remove(self, folder: Folder) -> None:
-        self.helper.must(REMOVE, self._at(folder))
+        self.shell.must(REMOVE, self._at(folder))
 
     def damaged(self, backups: Iterable[Stored]) -> dict[Folder, str]:
         sums: dict[str, Folder] = {}
@@ -110,13 +110,13 @@ class Drive:
                 lines.append(f"{artifact.sha256}  {artifact.key}\n")
         if not lines:
             return {}
-        answer = self.helper.must(CHECK, self.path, stdin="".join(lines).encode())
+        answer = self.shell.must(CHECK, self.path, stdin="".join(lines).encode())
         found = (line.rpartition(": ") for line in answer.splitlines())
         return {sums[key]: f"{key}: {_how(why)}" for key, _, why in found if key in sums}
 
     @contextmanager
     def read(self, artifact: Artifact) -> Iterator[Reader]:
-        with self.helper.pipe('exec cat "$0"', f"{self.path}/{artifact.key}", gives=True) as pipe:
+        with self.shell.pipe('exec cat "$0"', f"{self.path}/{artifact.key}", gives=True) as pipe:
             yield pipe
 
     def _at(self, folder: Folder) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ops.backup.host import Helper, Pipe
+from ops.backup.shell import Pipe, Shell
 from ops.errors import StepFailed
 from rollout.dumps import COUNT_ROWS
 from rollout.names import Names
@@ -70,11 +70,15 @@ class Facts:
     migrations: list[str] = field(default_factory=list)
 
 
+def _major(version: str) -> str:
+    return version.partition(".")[0]
+
+
 @dataclass(frozen=True)
 class Source:
-    """The live database, as the helper reaches it."""
+    """The live database, as `shell` reaches it."""
 
-    helper: Helper
+    shell: Shell
     names: Names
     settings: Postgres
     migrations_table: str = ""
@@ -97,19 +101,19 @@ class Source:
     @contextmanager
     def _reading(self, what: str, script: str, extra: dict[str, str]) -> Iterator[Pipe]:
         variables = {**self._client, **extra}
-        with self.helper.pipe(script, gives=True, variables=variables) as pipe:
+        with self.shell.pipe(script, gives=True, variables=variables) as pipe:
             yield pipe
             answer = pipe.finish()
             if answer.code:
                 raise StepFailed(
-                    f"{what} of {self.settings.database} failed on {self.helper.docker.host} (exit "
+                    f"{what} of {self.settings.database} failed on {self.shell.where} (exit "
                     f"code {answer.code}):\n{answer.out.strip()}\nNo backup was made of it.\n"
                     "Next: `ytops status`; see to the cause, then `ytops backup run`"
                 )
 
     def facts(self) -> Facts:
         """After the dump. Raises StepFailed when it holds less than the database."""
-        answer = self.helper.run(FACTS)
+        answer = self.shell.run(FACTS)
         found = Facts()
         for line in answer.out.splitlines():
             word, *rest = json.loads(line)
@@ -121,6 +125,11 @@ class Source:
                 found.server = rest[0].split()[0]
         version, entries = answer.error.splitlines()[:2]
         found.pg_dump, found.entries = version.split()[2], int(entries)
+        if _major(found.pg_dump) != _major(found.server):
+            raise StepFailed(
+                f"pg_dump {found.pg_dump} dumped a PostgreSQL {found.server}, which need not take "
+                "it back: it is no backup.\nNext: give `schedulerImage` the server's major version"
+            )
         if found.entries < len(found.rows):
             raise StepFailed(
                 f"The dump holds the data of {found.entries} tables, {self.settings.database} has "

@@ -1,21 +1,22 @@
 """The helper: one container on the host that the job's commands run in, with the drives.
 
-It stands on the database's own image, so that its programs are of the server's version. Its name is
-taken by one job at a time. It ends with whoever started it: what it waits for is our end of a pipe.
+It stands on the database's own image, so that its programs are of the server's version. A job holds
+the lock (ops/backup/lock.py). It ends with whoever started it: what it waits for is our end of a
+pipe.
 """
 
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 
-from ops.docker import ANSWER_SECONDS, Answer, Docker, Say, by_name, end
+from ops.backup import lock
+from ops.backup.shell import ContainerShell, close
+from ops.docker import Docker, Say
 from ops.errors import OpsError
 from ops.steps._one_shot import HARDENED
 from ops.steps._volume import give
@@ -29,8 +30,6 @@ USER = "postgres"  # the image's own
 MEMORY_MB = 512
 DRIVES = "/drives"
 START_SECONDS = 30
-LONG_SECONDS = 6 * 3600  # what may take long: a dump, reading a drive
-_TAIL = 20
 
 
 @dataclass(frozen=True)
@@ -47,115 +46,31 @@ class DriveArgs:
         return self.name if self.is_path else names.volume(self.name)
 
 
-class Pipe:
-    """A command on the host that takes or gives a file. Its other words are kept."""
-
-    def __init__(self, process: subprocess.Popen[bytes], gives: bool) -> None:
-        self._process = process
-        self._words: deque[bytes] = deque(maxlen=_TAIL)
-        talk = process.stderr if gives else process.stdout
-        assert talk
-        self._ear = threading.Thread(target=lambda: self._words.extend(talk), daemon=True)
-        self._ear.start()
-
-    def read(self, size: int = -1) -> bytes:
-        assert self._process.stdout
-        return self._process.stdout.read(size)
-
-    def write(self, data: bytes) -> int:
-        assert self._process.stdin
-        try:
-            self._process.stdin.write(data)
-        except OSError:
-            raise OpsError(self.finish().words or "the host takes no more") from None
-        return len(data)
-
-    def finish(self, timeout: float = LONG_SECONDS) -> Answer:
-        """Its end: exit code, and what it said besides the file."""
-        if self._process.stdin:
-            with suppress(OSError):
-                self._process.stdin.close()
-        try:
-            code = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise OpsError(f"a command on the host was not over after {timeout:.0f} s") from None
-        self._ear.join(ANSWER_SECONDS)
-        return Answer(code, b"".join(self._words).decode(errors="replace"))
-
-    def close(self) -> None:
-        end(self._process)
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                with suppress(OSError):
-                    stream.close()
-
-
-@dataclass
-class Helper:
+class Helper(ContainerShell):
     """The container, while it stands. `lost`: the drives that it has not, and why."""
 
-    docker: Docker
-    container: str
-    drives: dict[str, str]
-    lost: dict[str, str]
-
-    def run(
-        self,
-        script: str,
-        *words: str,
-        stdin: bytes | None = None,
-        variables: Mapping[str, str] | None = None,
-        timeout: float = ANSWER_SECONDS,
-    ) -> Answer:
-        """A script inside; `words` are $0, $1 … Its failure is the caller's to judge."""
-        return self.docker.exec(
-            self.container,
-            *("sh", "-c", script, *words),
-            stdin=stdin,
-            variables=variables,
-            timeout=timeout,
-        )
-
-    def must(self, script: str, *words: str, stdin: bytes | None = None) -> str:
-        answer = self.run(script, *words, stdin=stdin, timeout=LONG_SECONDS)
-        if answer.code:
-            raise OpsError(answer.words or f"exit code {answer.code}")
-        return answer.out
-
-    @contextmanager
-    def pipe(
-        self,
-        script: str,
-        *words: str,
-        gives: bool,
-        variables: Mapping[str, str] | None = None,
-        container: str = "",
-    ) -> Iterator[Pipe]:
-        """A script that gives a file on its stdout, or takes one on its stdin."""
-        command = [
-            "exec", *([] if gives else ["--interactive"]), *by_name(variables or ()),
-            container or self.container, "sh", "-c", script, *words,
-        ]  # fmt: skip
-        errors = subprocess.PIPE if gives else subprocess.STDOUT
-        pipe = Pipe(self.docker.spawn(command, not gives, errors, variables), gives)
-        try:
-            yield pipe
-        finally:
-            pipe.close()
+    def __init__(
+        self, docker: Docker, container: str, drives: dict[str, str], lost: dict[str, str]
+    ) -> None:
+        super().__init__(docker, container)
+        self.drives = drives
+        self.lost = lost
 
 
 @dataclass(frozen=True)
 class HostArgs:
     """How the helper stands. image: the live database's. owner: whose job it is; without one it
-    only looks, beside a job if need be, and can't write. network: one that reaches the database."""
+    only looks, beside a job if need be, and can't write. network: one that reaches the database.
+    lock: jobs of one lock never run at once."""
 
     image: str
     owner: PulumiLock | None = None
     say: Say = print
     network: str = "none"
+    lock: str = PART
 
     def container(self, names: Names) -> str:
-        return names.part(PART) if self.owner else names.part(PART, "look", token_hex(3))
+        return names.part(self.lock) if self.owner else names.part(PART, "look", token_hex(3))
 
     @property
     def labels(self) -> dict[str, str]:
@@ -175,17 +90,19 @@ def helper(
     try:
         _await(docker, container)
         standing = Helper(docker, container, found, lost)
-        for drive in drives:
-            if drive.name in found and host.owner:
-                _own(standing, drive, host.image, names)
-        yield standing
+        if host.owner is None:
+            yield standing
+            return
+        if standing.run('[ -w "$0" ]', lock.FOLDER).code:
+            give(docker, host.image, names.volume(lock.VOLUME), USER)
+        with lock.held(standing, host.lock, names, host.owner):
+            for drive in drives:
+                if drive.name in found:
+                    _own(standing, drive, host.image, names)
+            yield standing
     finally:
         docker.call("rm", "--force", container, check=False)
-        end(process)
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream:
-                with suppress(OSError):
-                    stream.close()
+        close(process)
 
 
 def _make_room(docker: Docker, container: str, stack: str, say: Say) -> None:
@@ -215,6 +132,7 @@ def _create(
     labels = {STACK_LABEL: names.stack, PART_LABEL: PART, **host.labels}
     at = {drive.name: f"{DRIVES}/{number}" for number, drive in enumerate(drives)}
     lost: dict[str, str] = {}
+    _have_volume(docker, names, names.volume(lock.VOLUME), host)
     for drive in drives:
         if not drive.is_path and not _have_volume(docker, names, drive.source(names), host):
             lost[drive.name] = f"there is no volume {drive.source(names)}: no backup was made yet"
@@ -225,6 +143,8 @@ def _create(
             for drive in drives
             if drive.name not in lost
         ]
+        if host.owner:
+            mounts.append(f"type=volume,src={names.volume(lock.VOLUME)},dst={lock.FOLDER}")
         answer = docker.call(
             "create", "--rm", "--interactive", "--name", container, *HARDENED,
             "--memory", f"{MEMORY_MB}m", "--memory-swap", f"{MEMORY_MB}m",

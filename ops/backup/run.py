@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ops.backup.dump import Facts, Source
-from ops.backup.host import Pipe
 from ops.backup.packing import Recipient, Sum, pack
 from ops.backup.place import File, Place
+from ops.backup.shell import Pipe
 from ops.backup.stores import Stores
 from ops.errors import OpsError, StepFailed
 from ops.steps.backup import megabytes

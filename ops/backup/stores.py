@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ops.backup.bucket import Bucket, client
 from ops.backup.drive import Drive
-from ops.backup.host import DriveArgs, Helper, HostArgs, helper
+from ops.backup.host import DriveArgs, HostArgs, helper
 from ops.backup.place import Place
+from ops.backup.shell import Shell
 from ops.docker import Docker
 from ops.errors import OpsError
 from rollout.backups import Catalogue
@@ -25,7 +26,7 @@ class Stores:
     """`lost`: what is configured and can't be used, by its name, and why; a job that leaves one out
     has not done what it was asked. `note`: why there is no bucket where nobody expects one."""
 
-    helper: Helper
+    shell: Shell
     drives: list[Drive]
     bucket: Bucket | None
     lost: dict[str, str] = field(default_factory=dict)
@@ -63,16 +64,29 @@ def stores(
 ) -> Iterator[Stores]:
     """The places, while a job has them. `offsite`: to be without the bucket is a failure."""
     drives = tuple(DriveArgs(name) for name in settings.drives)
-    s3 = client(settings, Identity.UPLOADER if host.owner else Identity.RESTORE)
     with helper(docker, names, drives, host) as standing:
-        found = Stores(
-            standing,
-            [Drive(standing, name, at, names.stack) for name, at in standing.drives.items()],
-            Bucket(s3, settings, names.stack) if s3 else None,
-            dict(standing.lost),
-        )
-        if s3 is None and offsite:
-            found.lost["bucket"] = NO_CREDENTIALS
-        elif s3 is None:
-            found.note = f"{NO_CREDENTIALS}: copies on this host's drives only"
+        found = at_hand(standing, standing.drives, names.stack, settings, bool(host.owner), offsite)
+        found.lost |= standing.lost
         yield found
+
+
+def at_hand(
+    shell: Shell,
+    drives: Mapping[str, str],
+    stack: str,
+    settings: Backups,
+    writes: bool,
+    offsite: bool,
+) -> Stores:
+    """`drives`: where the shell has them, by name."""
+    s3 = client(settings, Identity.UPLOADER if writes else Identity.RESTORE)
+    found = Stores(
+        shell,
+        [Drive(shell, name, at, stack) for name, at in drives.items()],
+        Bucket(s3, settings, stack) if s3 else None,
+    )
+    if s3 is None and offsite:
+        found.lost["bucket"] = NO_CREDENTIALS
+    elif s3 is None:
+        found.note = f"{NO_CREDENTIALS}: copies on this host's drives only"
+    return found

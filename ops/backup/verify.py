@@ -14,9 +14,9 @@ from ops.backup.packing import Identity, Reader, Sum, Writer, unpack
 from ops.backup.place import Place
 from ops.backup.run import Tell
 from ops.backup.stores import Stores
+from ops.backup.trial import LONG_SECONDS, Trial
 from ops.docker import Say
 from ops.errors import OpsError
-from ops.rehearsal.scratch import LONG_SECONDS, Scratch
 from rollout.backups import (
     DATABASE,
     GLOBALS,
@@ -54,7 +54,7 @@ class Verify:
     """One round. What it finds is told, and kept beside each manifest where it is news."""
 
     stores: Stores
-    scratch: Scratch
+    trial: Trial
     identity: Identity
     tell: Tell
     say: Say
@@ -121,10 +121,7 @@ class Verify:
     def _restore(self, place: Place, stored: Stored) -> None:
         begun, now = time.monotonic(), datetime.now(UTC)
         try:
-            with self.scratch.standing(self.say):
-                self.scratch.start_postgres(self.scratch.dumps)
-                self.scratch.await_postgres()
-                self.scratch.require_room()
+            with self.trial.standing(self.say):
                 begun = time.monotonic()
                 with self._stage(place, stored, "restore", now):
                     self._load(place, stored, GLOBALS, RESTORE_GLOBALS)
@@ -132,7 +129,7 @@ class Verify:
                 with self._stage(place, stored, "counts", now):
                     self._count(stored)
                 with self._stage(place, stored, "amcheck", now):
-                    answer = self.scratch.shell(AMCHECK)
+                    answer = self.trial.run(AMCHECK)
                     if answer.code:
                         raise Damaged(f"pg_amcheck: {answer.out.strip() or answer.words}")
         except Damaged as error:
@@ -157,15 +154,9 @@ class Verify:
     def _load(self, place: Place, stored: Stored, name: str, script: str) -> None:
         """A file out of the place and into the server; every byte is read and hashed on its way."""
         artifact = _artifact(stored, name)
-        helper = self.stores.helper
         with (
             place.read(artifact) as source,
-            helper.pipe(
-                script,
-                gives=False,
-                variables=self.scratch.client(),
-                container=self.scratch.postgres,
-            ) as target,
+            self.trial.shell.pipe(script, gives=False, variables=self.trial.client) as target,
         ):
             total = Sum()
             try:
@@ -183,19 +174,12 @@ class Verify:
 
     def _require_server(self) -> None:
         """A host or a server that went away says nothing of the backup."""
-        found = self.scratch.docker.inspect(self.scratch.postgres)
-        if found is None or not found.running:
-            raise OpsError(f"{self.scratch.postgres} ended during the restore: nothing is proved")
+        if not self.trial.is_running():
+            raise OpsError(f"{self.trial.name} ended during the restore: nothing is proved")
 
     def _count(self, stored: Stored) -> None:
         assert stored.manifest
-        answer = self.scratch.docker.exec(
-            self.scratch.postgres,
-            *("sh", "-c", COUNT),
-            stdin=COUNT_ROWS.encode(),
-            variables=self.scratch.client(),
-            timeout=LONG_SECONDS,
-        )
+        answer = self.trial.run(COUNT, stdin=COUNT_ROWS.encode())
         if answer.code:
             raise Damaged(f"the restored rows can't be counted: {answer.words}")
         rows = {name: int(count) for _, name, count in map(json.loads, answer.out.splitlines())}

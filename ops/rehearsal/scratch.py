@@ -27,7 +27,7 @@ from rollout.migrations import OURS
 from rollout.names import PART_LABEL, STACK_LABEL, Names
 from rollout.postgres import hba, postgresql_conf
 from rollout.release import container_environment
-from rollout.settings import REDIS_USER, REPLICATION_USER, Settings
+from rollout.settings import REDIS_USER, REPLICATION_USER, Postgres, Settings
 from rollout.state import Release
 
 PART = "rehearsal"
@@ -165,7 +165,7 @@ class Scratch:
             memory,
             {
                 "SCRATCH_PASSWORD": self.passwords["postgresPassword"],
-                "SCRATCH_CONF": _conf(self.settings, memory),
+                "SCRATCH_CONF": conf(self.settings.postgres, memory),
                 "SCRATCH_HBA": hba(settings, "127.0.0.1/32", REPLICATION_USER),
             },
         )  # fmt: skip
@@ -182,14 +182,8 @@ class Scratch:
 
     def require_room(self) -> None:
         """The copy must not fill the disk that production writes to."""
-        size = self._live_size()
         free = 1024 * int(self.shell(f"df -Pk {DATA} | awk 'END {{ print $4 }}'").out)
-        if free < 2 * size + SPARE_BYTES:
-            raise OpsError(
-                f"The disk of {self.docker.host} has {megabytes(free)} left; a copy of "
-                f"{megabytes(size)} wants twice that, and 1 GB to spare.\n"
-                "Next: make room (`docker system df`), then the same again"
-            )
+        require_room(self.docker.host, self._live_size(), free)
 
     def _live_size(self) -> int:
         settings = self.settings.postgres
@@ -262,14 +256,7 @@ class Scratch:
         return answer.out.strip()
 
     def client(self) -> dict[str, str]:
-        """Our own sessions: by the local socket, told from the migration's, not in its log."""
-        return {
-            "PGHOST": "/var/run/postgresql",
-            "PGUSER": self.settings.postgres.user,
-            "PGDATABASE": self.settings.postgres.database,
-            "PGAPPNAME": OURS,
-            "PGOPTIONS": "-c log_min_duration_statement=-1",
-        }
+        return client(self.settings.postgres)
 
     def _start(
         self,
@@ -352,9 +339,30 @@ def _owner(docker: Docker, left: Mapping[str, list[str]]) -> PulumiLock | None:
     return None
 
 
-def _conf(settings: Settings, memory: int) -> str:
-    sized = settings.postgres.model_copy(update={"memory": memory})
-    own = {**SETTINGS, "shared_buffers": f"{max(memory // 4, 16)}MB"}
+def client(settings: Postgres) -> dict[str, str]:
+    """Our own sessions: by the local socket, told from the migration's, not in its log."""
+    return {
+        "PGHOST": SETTINGS["unix_socket_directories"],
+        "PGUSER": settings.user,
+        "PGDATABASE": settings.database,
+        "PGAPPNAME": OURS,
+        "PGOPTIONS": "-c log_min_duration_statement=-1",
+    }
+
+
+def require_room(host: str, size: int, free: int) -> None:
+    """For a copy of `size` bytes."""
+    if free < 2 * size + SPARE_BYTES:
+        raise OpsError(
+            f"The disk of {host} has {megabytes(free)} left; a copy of {megabytes(size)} wants "
+            "twice that, and 1 GB to spare.\n"
+            "Next: make room (`docker system df`), then the same again"
+        )
+
+
+def conf(settings: Postgres, memory: int, **others: str) -> str:
+    sized = settings.model_copy(update={"memory": memory})
+    own = {**SETTINGS, "shared_buffers": f"{max(memory // 4, 16)}MB", **others}
     # The last word on a setting counts.
     return postgresql_conf(sized, CONF) + "".join(f"{k} = '{v}'\n" for k, v in own.items())
 
@@ -370,4 +378,8 @@ def _labelled(labels: Mapping[str, str]) -> list[str]:
 
 
 def _made_up() -> dict[str, str]:
-    return {name: secrets.token_hex(16) for name in ("postgresPassword", "redisPassword")}
+    return {name: made_up() for name in ("postgresPassword", "redisPassword")}
+
+
+def made_up() -> str:
+    return secrets.token_hex(16)

@@ -14,6 +14,7 @@ from ops.backup.dump import Source
 from ops.backup.host import HostArgs
 from ops.backup.run import Backup
 from ops.backup.stores import Stores, stores
+from ops.backup.trial import ScratchTrial
 from ops.backup.verify import Verify
 from ops.errors import OpsError
 from ops.observe import observe
@@ -47,7 +48,7 @@ def run(place: Place, *, full: bool = False) -> int:
         made = Backup(
             stores=found,
             source=Source(
-                found.helper, place.names, settings.postgres, settings.backend.migrations_table
+                found.shell, place.names, settings.postgres, settings.backend.migrations_table
             ),
             recipients=recipients,
             stack=place.stack,
@@ -72,7 +73,7 @@ def verify(place: Place) -> int:
         scratch = Scratch(
             place.docker, place.names, settings, live_image(place, "to compare with"), ourselves()
         )
-        story = Verify(found, scratch, key, _tell, say)
+        story = Verify(found, ScratchTrial(scratch), key, _tell, say)
         story.go()
         for failure in story.failures:
             say(f"{paint(BAD, 'red')} {failure}")

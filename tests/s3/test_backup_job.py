@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ops.backup import packing
+from ops.backup import lock, packing
 from ops.backup.host import HostArgs
 from ops.backup.stores import stores
 from ops.errors import OpsError
@@ -141,8 +141,8 @@ def _start_database(place: Place) -> None:
 def _remove(place: Place) -> None:
     docker("rm", "--force", "--volumes", place.names.postgres, place.names.part("backup"))
     docker("network", "rm", place.names.network("data"), check=False)
-    for drive in ("drive1", "drive2"):
-        docker("volume", "rm", "--force", place.names.volume(drive), check=False)
+    for kept in ("drive1", "drive2", lock.VOLUME):
+        docker("volume", "rm", "--force", place.names.volume(kept), check=False)
 
 
 @pytest.fixture(scope="module")

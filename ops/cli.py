@@ -17,6 +17,7 @@ import typer.core
 
 from ops.errors import OpsError
 from ops.stackfile import find_root, stacks
+from ops.verbs._backup_kind import BackupKind
 from ops.verbs._exit import FAILED, INTERRUPTED, TABLE, code_of
 from ops.verbs._paper import complain
 from ops.verbs._place import Place
@@ -282,22 +283,26 @@ def announce(
     verb.announce(_place(ctx), version, to, at=at, text=text)
 
 
-backup_app = typer.Typer(cls=Verbs, help="Backups of the database.", no_args_is_help=True)
+backup_app = typer.Typer(cls=Verbs, help="Backups, encrypted.", no_args_is_help=True)
 app.add_typer(backup_app, name="backup")
 
 
 @backup_app.command("run")
 def backup_run(
     ctx: typer.Context,
+    kind: Annotated[
+        BackupKind,
+        typer.Argument(help="files: media and application."),
+    ] = BackupKind.DATABASE,
     full: Annotated[
         bool,
         typer.Option("--full", help="As the day's full: the week's or month's, where one is due."),
     ] = False,
 ) -> None:
-    """Dump the database to the drives and the bucket, encrypted. Exit code 0: each has it."""
+    """Back up to the drives and the bucket, encrypted. Exit code 0: each has it."""
     from ops.verbs import backup as verb
 
-    raise typer.Exit(verb.run(_place(ctx), full=full))
+    raise typer.Exit(verb.run_kind(_place(ctx), kind, full=full))
 
 
 @backup_app.command("list")
@@ -310,7 +315,7 @@ def backup_list(ctx: typer.Context, json: Json = False) -> None:
 
 @backup_app.command("verify")
 def backup_verify(ctx: typer.Context) -> None:
-    """Check every copy, and restore the newest of each series beside everything."""
+    """Check every copy, and restore or open the newest of each series beside everything."""
     from ops.verbs import backup as verb
 
     raise typer.Exit(verb.verify(_place(ctx)))

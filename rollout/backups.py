@@ -6,13 +6,14 @@ what is known of it there.
     database/daily/20270101T100000Z/manifest.json                 last: without it there is none
     database/daily/20270101T100000Z/looked-20270101T120000Z.json  what was found later
 
-A key is written once and never again, so what is found later is a file of its own.
+A key is written once and never again, so what is found later is a file of its own. Of a backup of
+files the content is in packs, which later ones refer to where they lie (rollout/files.py).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -24,10 +25,15 @@ from rollout.dumps import STAMP
 from rollout.records import CHECKS, BackupManifest, Status, Time, Verification
 from rollout.retention import (
     DUMPS,
+    FILES,
+    FOR_EVER,
     FULL_HOUR,
+    LOCAL_DAYS,
     Backup,
+    Kind,
     Listing,
     Series,
+    days,
     full_series,
     jobs_at,
     runs_between,
@@ -39,6 +45,11 @@ MANIFEST = "manifest.json"
 DATABASE = "database.dump.zst.age"
 GLOBALS = "globals.sql.zst.age"
 _LOOKED = "looked-"
+_PACK = "pack-"
+_PACK_END = ".tar.zst.age"
+
+# Those that a restore is tried of; a base backup's is another story.
+RESTORED = DUMPS | FILES | FOR_EVER
 
 # A dump of less than half of the one before is worth a look; tables are emptied on purpose, too.
 SHRUNK = 0.5
@@ -93,13 +104,24 @@ def is_text(key: str) -> bool:
     return found is not None and (found[1] == MANIFEST or found[1].startswith(_LOOKED))
 
 
+def pack_name(number: int) -> str:
+    return f"{_PACK}{number:05}{_PACK_END}"
+
+
+def is_pack(key: str) -> bool:
+    """Whether later backups may need it, too."""
+    name = key.rpartition("/")[2]
+    return name.startswith(_PACK) and name.endswith(_PACK_END)
+
+
 # What there is
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One backup in one place. `manifest`: with all that was found there later; None where there
-    is none, which makes it no backup but something that was begun."""
+    """One backup in one place. `keys`: what is there of it, in whichever folder. `manifest`: with
+    all that was found there later; None where there is none, which makes it no backup but something
+    that was begun."""
 
     folder: Folder
     keys: tuple[str, ...]
@@ -158,6 +180,7 @@ def catalogue(
     """What a place's keys and texts amount to; other stacks' backups are left out. A text that is
     not there or does not parse is a problem: where there is one, nothing may be removed."""
     found = sorted((at, key) for key in keys if (at := folder_of(key)))
+    there = {key for _, key in found}
     stored: list[Stored] = []
     problems: list[str] = []
     for folder, group in groupby(found, key=lambda one: one[0][0]):
@@ -171,8 +194,25 @@ def catalogue(
                 continue
             problems += _contradiction(manifest, folder)
             manifest = with_looks(manifest, [look for look in looks if look])
-        stored.append(Stored(folder, mine, manifest, folder.key(DATABASE) in tagged))
+        stored.append(
+            Stored(folder, mine + _elsewhere(manifest, mine, there), manifest, _told(mine, tagged))
+        )
     return Catalogue(where, tuple(reversed(stored)), tuple(problems))
+
+
+def _elsewhere(
+    manifest: BackupManifest | None, mine: tuple[str, ...], there: set[str]
+) -> tuple[str, ...]:
+    """What it needs and an earlier one stored."""
+    named = manifest.artifacts if manifest else ()
+    return tuple(sorted({a.key for a in named if a.key in there}.difference(mine)))
+
+
+def _told(mine: tuple[str, ...], tagged: frozenset[str]) -> bool:
+    """Whether all that is its own was told to expire; an interrupted run goes on. A pack may have
+    to stay for others, and a look may have come later."""
+    own = [key for key in mine if not is_pack(key) and f"/{_LOOKED}" not in key]
+    return bool(own) and tagged.issuperset(own)
 
 
 def with_looks(manifest: BackupManifest, looks: Iterable[Look]) -> BackupManifest:
@@ -216,17 +256,21 @@ def next_series(listing: Listing, now: datetime) -> Series:
     return full_series(now, listing)
 
 
-def overdue(listing: Listing, now: datetime) -> timedelta | None:
-    """For how long a dump has been wanting that the schedule asks for; None when none is."""
-    wanted = _last(utc(now), lambda at: any(job.kind == "dump" for job in jobs_at(at)))
-    good = [b for b in listing.backups if b.series in DUMPS and b.verified is not False]
+def overdue(listing: Listing, now: datetime, kind: Kind = "dump") -> timedelta | None:
+    """For how long one has been wanting that the schedule asks for; None when none is."""
+    wanted = _last(utc(now), lambda at: _wants(kind, at))
+    good = [b for b in listing.backups if b.series.kind == kind and b.verified is not False]
     if any(b.taken >= wanted for b in good):
         return None
     newest = max((b.taken for b in good), default=None)
     if newest is None:
         return utc(now) - wanted
-    first = next(at for at in runs_between(newest, now) if jobs_at(at)[0].kind == "dump")
+    first = next(at for at in runs_between(newest, now) if _wants(kind, at))
     return utc(now) - first
+
+
+def _wants(kind: Kind, at: datetime) -> bool:
+    return any(job.kind == kind for job in jobs_at(at))
 
 
 def _last(now: datetime, fits: Callable[[datetime], bool]) -> datetime:
@@ -240,9 +284,14 @@ def to_restore(found: Catalogue) -> tuple[Stored, ...]:
     week's and each month's is proved, and can let older ones go."""
     newest: dict[Series, Stored] = {}
     for stored in found.backups:
-        if stored.folder.series in DUMPS:
+        if stored.folder.series in RESTORED:
             newest.setdefault(stored.folder.series, stored)
     return tuple(s for s in sorted(newest.values(), key=lambda s: s.folder) if s.proved is None)
+
+
+def proved_keys(found: Catalogue) -> frozenset[str]:
+    """What a proof has read: a backup of files need not be read as far as earlier ones were."""
+    return frozenset(key for s in found.backups if s.proved for key in s.keys)
 
 
 def together(catalogues: Mapping[str, Catalogue]) -> dict[Folder, dict[str, Stored]]:
@@ -258,6 +307,27 @@ def held_by(bucket: Catalogue) -> Callable[[Backup], bool]:
     """Whether a drive's backup is in the bucket, whole and not found bad."""
     there = {s.folder for s in bucket.backups if s.proved is not False}
     return lambda backup: Folder.of(backup.series, backup.taken) in there
+
+
+def leftovers(found: Catalogue, going: Collection[Folder], now: datetime) -> tuple[Folder, ...]:
+    """Folders of a drive that hold no backup, and content that none needs which stays: of runs that
+    were cut off for good, and of backups that went before their packs could."""
+    needed = still_needed(found, going)
+    return tuple(
+        s.folder
+        for s in found.stored
+        if s.manifest is None
+        and s.folder.series in FILES
+        and now - s.folder.taken >= days(LOCAL_DAYS)
+        and not needed.issuperset(s.keys)
+    )
+
+
+def still_needed(found: Catalogue, going: Collection[Folder]) -> frozenset[str]:
+    """The keys of all backups that stay."""
+    return frozenset(
+        k for s in found.stored if s.manifest and s.folder not in going for k in s.keys
+    )
 
 
 # What is found

@@ -60,6 +60,7 @@ _KIND: Mapping[Series, Kind] = {
     Series.LOGS: "logs",
 }
 DUMPS = frozenset(series for series, kind in _KIND.items() if kind == "dump")
+FILES = frozenset(series for series, kind in _KIND.items() if kind in ("media", "application"))
 
 
 # When

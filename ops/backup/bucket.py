@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ops.backup.packing import Reader
 from ops.backup.place import Written
 from ops.errors import OpsError
-from rollout.backups import MANIFEST, Catalogue, Folder, Stored, catalogue, folder_of, is_text
+from rollout.backups import MANIFEST, Catalogue, Folder, catalogue, folder_of, is_pack, is_text
 from rollout.bucket_policies import Identity, encryption
 from rollout.records import Artifact
 from rollout.retention import KEEP, TAG, RetentionTag, Series
@@ -159,9 +159,11 @@ class Bucket:
         told = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
         return parsedate_to_datetime(told).astimezone(UTC) if told else datetime.now(UTC)
 
-    @_worded
     def begin(self, folder: Folder, name: str) -> BucketFile:
-        key = folder.key(name)
+        return self.add(folder.key(name))
+
+    @_worded
+    def add(self, key: str) -> BucketFile:
         answer = self.s3.create_multipart_upload(
             Bucket=self.bucket, Key=key, ChecksumAlgorithm="SHA256", **self._encrypted
         )
@@ -195,18 +197,21 @@ class Bucket:
             **self._encrypted,
         )
 
+    @_worded
+    def text(self, key: str) -> str:
+        return self._text(key)
+
     def discard(self, folder: Folder) -> None:
         """Nobody may delete; what has no manifest is no backup, and expires in time."""
 
     @_worded
-    def damaged(self, backups: Iterable[Stored]) -> dict[Folder, str]:
+    def wrong(self, artifacts: Iterable[Artifact]) -> dict[str, str]:
         """By what S3 says of each object: it checked every part on its way in, and reads its own
         disks against it. Nothing is downloaded."""
-        named = [(s.folder, a) for s in backups if s.manifest for a in s.manifest.artifacts]
+        named = list(artifacts)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            wrong = pool.map(self._wrong, [artifact for _, artifact in named])
-            found = zip(named, wrong, strict=True)
-            return {folder: f"{a.key}: {why}" for (folder, a), why in found if why}
+            found = zip(named, pool.map(self._wrong, named), strict=True)
+            return {a.key: f"{a.key}: {why}" for a, why in found if why}
 
     @contextmanager
     def read(self, artifact: Artifact) -> Iterator[Reader]:
@@ -219,7 +224,6 @@ class Bucket:
 
     @_worded
     def tag(self, tags: Mapping[str, RetentionTag]) -> None:
-        """In this order."""
         pruner = self._as(Identity.PRUNER)
         for key, value in tags.items():
             told = {"TagSet": [{"Key": TAG, "Value": value}]}
@@ -264,7 +268,7 @@ class Bucket:
 
 
 def _may_be_tagged(key: str, now: datetime) -> bool:
-    found = folder_of(key)
+    found = None if is_pack(key) else folder_of(key)
     return found is not None and now - found[0].taken >= YOUNGEST_TAGGED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from ops.backup.packing import Reader
 from ops.backup.place import Written
 from ops.backup.shell import Pipe, Shell
 from ops.errors import OpsError
-from rollout.backups import MANIFEST, Catalogue, Folder, Stored, catalogue
+from rollout.backups import MANIFEST, Catalogue, Folder, catalogue
 from rollout.records import Artifact
 
 # What is not finished lies in a folder of another name, which no listing takes for a backup's.
@@ -34,6 +34,13 @@ NOTE = f'umask 0077; cat >"$0{PARTIAL}" && sync "$0{PARTIAL}" && exec mv "$0{PAR
 # One line for each that is not as it should be, and nothing for the others.
 CHECK = 'cd "$0" && { sha256sum --check --quiet 2>/dev/null; true; }'
 REMOVE = 'exec rm -rf "$0" "$0' + PARTIAL + '"'
+# All but the names on stdin.
+REMOVE_REST = 'cat >/tmp/stays; cd "$0" && ls -A | grep -vxFf /tmp/stays | xargs -r rm -f --'
+ADD = f"""
+umask 0077
+mkdir -p "${{0%/*}}" && cat >"$0{PARTIAL}" && sync "$0{PARTIAL}" &&
+    sum=$(sha256sum "$0{PARTIAL}") && mv -T "$0{PARTIAL}" "$0" && echo "$sum"
+"""
 SWEEP = f"exec find \"$0\" -name '*{PARTIAL}' -prune -exec rm -rf {{}} +"
 
 
@@ -78,10 +85,14 @@ class Drive:
         return catalogue(self.where, self.stack, keys, dict(_texts(archive)))
 
     def begin(self, folder: Folder, name: str) -> DriveFile:
+        return self._file(WRITE, f"{self._at(folder)}{PARTIAL}/{name}")
+
+    def add(self, key: str) -> DriveFile:
+        return self._file(ADD, f"{self.path}/{key}")
+
+    def _file(self, script: str, path: str) -> DriveFile:
         opened = ExitStack()
-        pipe = opened.enter_context(
-            self.shell.pipe(WRITE, f"{self._at(folder)}{PARTIAL}/{name}", gives=False)
-        )
+        pipe = opened.enter_context(self.shell.pipe(script, path, gives=False))
         return DriveFile(self, pipe, opened)
 
     def seal(self, folder: Folder, manifest: str) -> None:
@@ -89,6 +100,9 @@ class Drive:
 
     def note(self, key: str, text: str) -> None:
         self.shell.must(NOTE, f"{self.path}/{key}", stdin=text.encode())
+
+    def text(self, key: str) -> str:
+        return self.shell.must('exec cat "$0"', f"{self.path}/{key}")
 
     def discard(self, folder: Folder) -> None:
         with suppress(OpsError):
@@ -98,21 +112,20 @@ class Drive:
         """What killed jobs left. Nobody else is at it: the lock is ours."""
         self.shell.must(SWEEP, self.path)
 
-    def remove(self, folder: Folder) -> None:
-        self.shell.must(REMOVE, self._at(folder))
+    def remove(self, folder: Folder, stays: Collection[str] = ()) -> None:
+        names = [key.rpartition("/")[2] for key in stays if key.startswith(f"{folder}/")]
+        if not names:
+            self.shell.must(REMOVE, self._at(folder))
+        else:
+            self.shell.must(REMOVE_REST, self._at(folder), stdin="\n".join(names).encode())
 
-    def damaged(self, backups: Iterable[Stored]) -> dict[Folder, str]:
-        sums: dict[str, Folder] = {}
-        lines: list[str] = []
-        for stored in backups:
-            for artifact in stored.manifest.artifacts if stored.manifest else ():
-                sums[artifact.key] = stored.folder
-                lines.append(f"{artifact.sha256}  {artifact.key}\n")
+    def wrong(self, artifacts: Iterable[Artifact]) -> dict[str, str]:
+        lines = {a.key: f"{a.sha256}  {a.key}\n" for a in artifacts}
         if not lines:
             return {}
-        answer = self.shell.must(CHECK, self.path, stdin="".join(lines).encode())
+        answer = self.shell.must(CHECK, self.path, stdin="".join(lines.values()).encode())
         found = (line.rpartition(": ") for line in answer.splitlines())
-        return {sums[key]: f"{key}: {_how(why)}" for key, _, why in found if key in sums}
+        return {key: f"{key}: {_how(why)}" for key, _, why in found if key in lines}
 
     @contextmanager
     def read(self, artifact: Artifact) -> Iterator[Reader]:

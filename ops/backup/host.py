@@ -86,9 +86,7 @@ def helper(
     if host.owner:
         _make_room(docker, container, names.stack, host.say)
     found, lost = _create(docker, names, container, drives, host)
-    process = docker.spawn(["start", "--attach", "--interactive", container], True, subprocess.PIPE)
-    try:
-        _await(docker, container)
+    with attached(docker, container):
         standing = Helper(docker, container, found, lost)
         if host.owner is None:
             yield standing
@@ -100,6 +98,15 @@ def helper(
                 if drive.name in found:
                     _own(standing, drive, host.image, names)
             yield standing
+
+
+@contextmanager
+def attached(docker: Docker, container: str) -> Iterator[None]:
+    """A container that was created to run `cat`, while it runs: it ends with us, however we end."""
+    process = docker.spawn(["start", "--attach", "--interactive", container], True, subprocess.PIPE)
+    try:
+        _await(docker, container)
+        yield
     finally:
         docker.call("rm", "--force", container, check=False)
         close(process)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import IO, Protocol, TypeAlias, TypeVar, cast
 
 import pyrage
@@ -63,10 +64,14 @@ def new_key() -> tuple[str, str]:
 
 
 def pack(source: Reader, target: Writer, recipients: Sequence[Recipient]) -> None:
-    """Compress and encrypt all that `source` gives."""
+    """Compress and encrypt all that `source` gives; without recipients, compress it."""
     squeezed = zstandard.ZstdCompressor(level=LEVEL, threads=THREADS).stream_reader(
         cast(IO[bytes], source), read_size=BLOCK
     )
+    if not recipients:
+        while data := squeezed.read(BLOCK):
+            target.write(data)
+        return
     ends = _Ends(squeezed.read, target.write)
     try:
         pyrage.encrypt_io(ends, ends, recipients)
@@ -150,3 +155,16 @@ class Sum:
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()
+
+
+@dataclass
+class Tapped:
+    """A reader whose bytes are hashed as they pass."""
+
+    source: Reader
+    total: Writer
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.source.read(size)
+        self.total.write(data)
+        return data

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ops.backup.packing import Reader, Writer
-from rollout.backups import Catalogue, Folder, Stored
+from rollout.backups import Catalogue, Folder
 from rollout.records import Artifact
 
 
@@ -45,6 +45,10 @@ class Place(Protocol):
 
     def begin(self, folder: Folder, name: str) -> File: ...
 
+    def add(self, key: str) -> File:
+        """A file that stays, whether or not a manifest follows: content that is sent once."""
+        ...
+
     def seal(self, folder: Folder, manifest: str) -> None:
         """The manifest, last: now it is a backup."""
         ...
@@ -53,12 +57,16 @@ class Place(Protocol):
         """A further text beside a manifest."""
         ...
 
+    def text(self, key: str) -> str:
+        """A text as it lies there."""
+        ...
+
     def discard(self, folder: Folder) -> None:
         """What was begun and came to nothing."""
         ...
 
-    def damaged(self, backups: Iterable[Stored]) -> dict[Folder, str]:
-        """Those whose files are not what their manifests say, and how."""
+    def wrong(self, artifacts: Iterable[Artifact]) -> dict[str, str]:
+        """The keys of those that are not as they were written, and how."""
         ...
 
     def read(self, artifact: Artifact) -> AbstractContextManager[Reader]: ...

@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ops.backup.drive import Drive
 from ops.backup.stores import Stores
 from ops.errors import OpsError
-from rollout.backups import DATABASE, Catalogue, Folder, held_by
+from rollout.backups import Catalogue, Folder, held_by, leftovers, still_needed
 from rollout.retention import Refused, RetentionTag, local_removals, tags
 
 
 @dataclass(frozen=True)
 class Plan:
-    """refused: by place, why nothing may go there."""
+    """refused: by place, why nothing may go there. stays: what a drive's other backups need of
+    those that go."""
 
     tags: Mapping[str, RetentionTag] = field(default_factory=dict)
     removals: Mapping[str, tuple[Folder, ...]] = field(default_factory=dict)
+    stays: Mapping[str, frozenset[str]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -26,6 +27,7 @@ def plan(stores: Stores, max_percent: float) -> Plan:
     """Looks everywhere, changes nothing. The bucket's clock counts for the bucket."""
     tagged: dict[str, RetentionTag] = {}
     removals: dict[str, tuple[Folder, ...]] = {}
+    stays: dict[str, frozenset[str]] = {}
     refused: dict[str, str] = {}
     held = Catalogue("no bucket")
     if stores.bucket:
@@ -36,24 +38,26 @@ def plan(stores: Stores, max_percent: float) -> Plan:
             refused[stores.bucket.name] = str(error)
     for drive in stores.drives:
         try:
-            removals[drive.name] = _removals(drive, held, max_percent)
+            found = drive.catalogue()
+            removals[drive.name] = _removals(found, held, max_percent)
+            stays[drive.name] = still_needed(found, removals[drive.name])
         except (Refused, OpsError) as error:
             refused[drive.name] = str(error)
-    return Plan(tagged, removals, refused)
+    return Plan(tagged, removals, stays, refused)
 
 
-def _removals(drive: Drive, held: Catalogue, max_percent: float) -> tuple[Folder, ...]:
+def _removals(found: Catalogue, held: Catalogue, max_percent: float) -> tuple[Folder, ...]:
     """Nothing that the bucket has not: without one a drive keeps everything."""
-    listing = drive.catalogue().listing()
-    going = local_removals(listing, held_by(held), datetime.now(UTC), max_percent)
-    return tuple(sorted(Folder.of(b.series, b.taken) for b in going))
+    now = datetime.now(UTC)
+    gone = local_removals(found.listing(), held_by(held), now, max_percent)
+    going = {Folder.of(b.series, b.taken) for b in gone}
+    return tuple(sorted({*going, *leftovers(found, going, now)}))
 
 
 def carry_out(stores: Stores, decided: Plan) -> None:
-    """Of each backup its dump last: an interrupted run finds it untagged, and goes on."""
+    """An interrupted run finds a backup that is not all tagged, and goes on."""
     if stores.bucket:
-        keys = sorted(decided.tags, key=lambda key: key.endswith(DATABASE))
-        stores.bucket.tag({key: decided.tags[key] for key in keys})
+        stores.bucket.tag(decided.tags)
     for drive in stores.drives:
         for folder in decided.removals.get(drive.name, ()):
-            drive.remove(folder)
+            drive.remove(folder, decided.stays[drive.name])

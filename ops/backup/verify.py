@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ops.backup.packing import Identity, Reader, Sum, Writer, unpack
+from ops.backup.opening import Damaged, artifact_of, read_bundle, read_files
+from ops.backup.packing import Identity, Sum, Tapped, unpack
 from ops.backup.place import Place
-from ops.backup.run import Tell
 from ops.backup.stores import Stores
 from ops.backup.trial import LONG_SECONDS, Trial
+from ops.backup.writing import Tell
 from ops.docker import Say
 from ops.errors import OpsError
 from rollout.backups import (
@@ -25,11 +26,13 @@ from rollout.backups import (
     Look,
     Stored,
     differing_rows,
+    proved_keys,
     text,
     to_restore,
 )
 from rollout.dumps import COUNT_ROWS
-from rollout.records import Artifact, Check, Status, Verification
+from rollout.records import Check, Status, Verification
+from rollout.retention import DUMPS, FILES
 
 # All but the role that is there already: the scratch server's own first one.
 RESTORE_GLOBALS = r"""
@@ -43,10 +46,6 @@ exec pg_restore --exit-on-error "$@" -d postgres
 """
 COUNT = "exec psql -X -qAt -v ON_ERROR_STOP=1"
 AMCHECK = 'exec pg_amcheck --install-missing --heapallindexed -d "$PGDATABASE"'
-
-
-class Damaged(OpsError):
-    """What was restored is not what was dumped."""
 
 
 @dataclass
@@ -71,7 +70,7 @@ class Verify:
         try:
             for stored in to_restore(catalogues[best.name]) if best else ():
                 if best and not self._found_bad(stored.folder, best.name):
-                    self._restore(best, stored)
+                    self._prove(best, stored, catalogues[best.name])
         finally:
             self._keep(catalogues)
 
@@ -90,7 +89,7 @@ class Verify:
     def _sums(self, place: Place, found: Catalogue) -> None:
         begun = time.monotonic()
         try:
-            damaged = place.damaged(found.backups)
+            damaged = damaged_in(place, found.backups)
         except OpsError as error:
             self.stores.lose(place, str(error))
             return
@@ -107,7 +106,7 @@ class Verify:
             status = Status.FAIL if why else Status.PASS
             if bool(why) != _was_bad(stored, place.name):
                 self._add(stored, "checksum", status, now, place.name, why)
-            if why:
+            if why and f"{place.name}: {why}" not in self.failures:  # several may need one file
                 self.failures.append(f"{place.name}: {why}")
         count = len(found.stored)
         words = f"{count - len(damaged)} of {count} copies are whole, {place.where}"
@@ -117,6 +116,33 @@ class Verify:
         return any(v.place == place and v.status is Status.FAIL for v in self._news.get(folder, ()))
 
     # A restore
+
+    def _prove(self, place: Place, stored: Stored, found: Catalogue) -> None:
+        if stored.folder.series in DUMPS:
+            self._restore(place, stored)
+        else:
+            self._open(place, stored, found)
+
+    def _open(self, place: Place, stored: Stored, found: Catalogue) -> None:
+        """Of files and of what is kept in one: all of it is opened that no proof has opened yet,
+        and each piece is held against its name."""
+        begun, now = time.monotonic(), datetime.now(UTC)
+        try:
+            with self._stage(place, stored, "restore", now):
+                if stored.folder.series in FILES:
+                    index = read_files(place, stored, proved_keys(found), self.identity)
+                    counted, words = len(index.files), "its new files open, piece by piece"
+                else:
+                    counted, words = len(read_bundle(place, stored, self.identity)), "it opens"
+            with self._stage(place, stored, "counts", now):
+                told = stored.manifest.objects if stored.manifest else None
+                if counted != told:
+                    raise Damaged(f"expected {told} files, got {counted}")
+        except Damaged as error:
+            self.failures.append(f"{stored.folder}: {error}")
+            words = str(error)
+        took, ok = time.monotonic() - begun, not self._found_bad(stored.folder, place.name)
+        self.tell(stored.folder.series.kind, ok, took, f"{stored.folder}, {place.name}: {words}")
 
     def _restore(self, place: Place, stored: Stored) -> None:
         begun, now = time.monotonic(), datetime.now(UTC)
@@ -153,14 +179,14 @@ class Verify:
 
     def _load(self, place: Place, stored: Stored, name: str, script: str) -> None:
         """A file out of the place and into the server; every byte is read and hashed on its way."""
-        artifact = _artifact(stored, name)
+        artifact = artifact_of(stored, name)
         with (
             place.read(artifact) as source,
             self.trial.shell.pipe(script, gives=False, variables=self.trial.client) as target,
         ):
             total = Sum()
             try:
-                unpack(_Tapped(source, total), target, self.identity)
+                unpack(Tapped(source, total), target, self.identity)
             except OpsError as error:
                 self._require_server()
                 raise Damaged(str(error).splitlines()[0]) from None
@@ -225,26 +251,16 @@ class Verify:
                     self.stores.lose(place, str(error))
 
 
-@dataclass
-class _Tapped:
-    """A reader whose bytes are hashed as they pass."""
-
-    source: Reader
-    total: Writer
-
-    def read(self, size: int = -1) -> bytes:
-        data = self.source.read(size)
-        self.total.write(data)
-        return data
-
-
-def _artifact(stored: Stored, name: str) -> Artifact:
-    assert stored.manifest
-    wanted = stored.folder.key(name)
-    found = next((a for a in stored.manifest.artifacts if a.key == wanted), None)
-    if found is None:
-        raise Damaged(f"{stored.folder} has no {name}")
-    return found
+def damaged_in(place: Place, backups: Iterable[Stored]) -> dict[Folder, str]:
+    """Those whose files are not what their manifests say, and how. What several need, is
+    read once."""
+    named = {s.folder: s.manifest.artifacts for s in backups if s.manifest}
+    wrong = place.wrong({a.key: a for artifacts in named.values() for a in artifacts}.values())
+    return {
+        folder: why
+        for folder, artifacts in named.items()
+        if (why := next((wrong[a.key] for a in artifacts if a.key in wrong), ""))
+    }
 
 
 def _was_bad(stored: Stored, place: str) -> bool:

@@ -11,17 +11,20 @@ from datetime import UTC, datetime, timedelta
 from ops.backup import packing
 from ops.backup import prune as pruning
 from ops.backup.dump import Source
+from ops.backup.files import Files
 from ops.backup.host import HostArgs
 from ops.backup.run import Backup
 from ops.backup.stores import Stores, stores
 from ops.backup.trial import ScratchTrial
 from ops.backup.verify import Verify
+from ops.backup.volumes import volumes
 from ops.errors import OpsError
 from ops.observe import observe
 from ops.rehearsal.scratch import Scratch
 from ops.steps._signals import Stopped, listening
 from ops.steps._voice import Voice
 from ops.steps.backup import megabytes
+from ops.verbs._backup_kind import BackupKind
 from ops.verbs._database import live_image, ourselves
 from ops.verbs._database import settings as settings_of
 from ops.verbs._exit import DONE, FAILED, Interrupted, Misused
@@ -30,13 +33,26 @@ from ops.verbs._place import Place
 from ops.verbs._store import configured, image, is_offsite
 from ops.verbs.rehearse import line
 from rollout.backups import Catalogue, Folder, Stored, overdue, together
+from rollout.files import PARTS, Naming
 from rollout.judge import is_verified
-from rollout.retention import DUMPS, Listing, full_series
+from rollout.retention import DUMPS, Kind, Listing, Series, full_series
 from rollout.settings import Settings
 
 # A dump that is wanted may take so long; a restore is tried daily, with as much to spare.
 LATE = timedelta(hours=1)
 UNPROVED = timedelta(hours=26)
+
+
+def run_kind(place: Place, kind: BackupKind, *, full: bool = False) -> int:
+    match kind:
+        case BackupKind.DATABASE:
+            return run(place, full=full)
+        case BackupKind.FILES:
+            return run_files(place, Series.MEDIA, Series.APPLICATION)
+        case BackupKind.MEDIA:
+            return run_files(place, Series.MEDIA)
+        case BackupKind.APPLICATION:
+            return run_files(place, Series.APPLICATION)
 
 
 def run(place: Place, *, full: bool = False) -> int:
@@ -59,6 +75,29 @@ def run(place: Place, *, full: bool = False) -> int:
         ).go()
         say(f"{made.series} of {when(made.started.isoformat())}: {megabytes(made.bytes)}")
         return _ended(found, "Next: see to it, then `ytops backup run`")
+
+
+def run_files(place: Place, *series: Series) -> int:
+    """One backup after the other, of what the volumes hold."""
+    settings = settings_of(place)
+    recipients, naming = _recipients(settings), Naming.of(settings.deployment.fingerprint_key)
+    unread = False
+    with _job(place, settings, "to back up", image=image(place)) as found:
+        for one in series:
+            say(f"The {one.kind} of {place.stack} on {place.docker.host}")
+            parts = PARTS[one]
+            with volumes(place.docker, place.names, image(place), parts) as reader:
+                job = Files(
+                    found, reader, one, naming, recipients, place.stack, _live(place), _tell, say
+                )
+                made = job.go()
+            say(f"{made.series} of {when(made.started.isoformat())}: {made.objects} files")
+            unread = unread or bool(job.told)
+        ended = _ended(found, "Next: see to it, then `ytops backup run files`")
+        if unread:
+            say("Next: see to what could not be read, then `ytops backup run files`")
+            return FAILED
+        return ended
 
 
 def verify(place: Place) -> int:
@@ -148,9 +187,61 @@ def key(place: Place) -> int:
 # Status
 
 
+# Due by the clock, like the database's.
+SCHEDULED: tuple[Kind, ...] = ("media", "application")
+OTHERS = SCHEDULED
+
+
+@dataclass(frozen=True)
+class KindReport:
+    """Of one kind beside the database. late: by how much the schedule has been missed."""
+
+    kind: Kind
+    newest: Stored | None
+    proved: Stored | None
+    late: timedelta | None
+
+    @classmethod
+    def of(cls, kind: Kind, best: list[Stored], now: datetime) -> KindReport:
+        mine = [s for s in best if s.folder.series.kind == kind]
+        listing = Listing(tuple(s.backup for s in mine))
+        return cls(
+            kind=kind,
+            newest=next((s for s in mine if s.manifest and is_verified(s.manifest)), None),
+            proved=next((s for s in mine if s.proved), None),
+            late=overdue(listing, now, kind) if kind in SCHEDULED else None,
+        )
+
+    @property
+    def is_well(self) -> bool:
+        return self.newest is not None and (self.late is None or self.late < LATE)
+
+    def words(self, now: datetime) -> str:
+        if self.newest is None:
+            return f"{self.kind}: there is no verified backup. Next: `ytops backup run {self.kind}`"
+        told = f"{self.kind}: newest verified backup {when(str(_at(self.newest)), now)}"
+        told += f"; one has been due for {self.late}" if self.late else ""
+        if self.proved is None:
+            return f"{told}; none was opened yet. Next: `ytops backup verify`"
+        return f"{told}; newest that was opened {when(str(_at(self.proved)), now)}"
+
+    def values(self, now: datetime) -> dict[str, object]:
+        def age(stored: Stored | None) -> float | None:
+            return (now - stored.folder.taken).total_seconds() if stored else None
+
+        return {
+            "newest": _at(self.newest),
+            "newest_seconds": age(self.newest),
+            "opened": _at(self.proved),
+            "opened_seconds": age(self.proved),
+            "overdue_seconds": self.late.total_seconds() if self.late else 0,
+        }
+
+
 @dataclass(frozen=True)
 class Report:
-    """newest: whose content was read; proved: of which a restore was seen to work."""
+    """newest: whose content was read; proved: of which a restore was seen to work. others: of
+    each kind beside the database."""
 
     now: datetime
     newest: Stored | None
@@ -160,11 +251,13 @@ class Report:
     problems: tuple[str, ...]
     damaged: tuple[str, ...]
     note: str
+    others: tuple[KindReport, ...]
 
     @classmethod
     def of(cls, catalogues: dict[str, Catalogue], now: datetime, found: Stores) -> Report:
         backups = together(catalogues)
-        best = [_best(at) for folder, at in backups.items() if folder.series in DUMPS]
+        every = [_best(at) for at in backups.values()]
+        best = [s for s in every if s.folder.series in DUMPS]
         return cls(
             now=now,
             newest=next((s for s in best if s.manifest and is_verified(s.manifest)), None),
@@ -172,20 +265,24 @@ class Report:
             late=overdue(Listing(tuple(s.backup for s in best)), now),
             lost=dict(found.lost),
             problems=tuple(p for one in catalogues.values() for p in one.problems),
-            damaged=tuple(str(s.folder) for s in best if s.proved is False),
+            damaged=tuple(str(s.folder) for s in every if s.proved is False),
             note=found.note,
+            others=tuple(KindReport.of(kind, every, now) for kind in OTHERS),
         )
 
     @property
     def is_well(self) -> bool:
         proved = self.proved is not None and self._age(self.proved) < UNPROVED
         wrong = self.lost or self.problems or self.damaged
-        return proved and not wrong and (self.late is None or self.late < LATE)
+        in_time = self.late is None or self.late < LATE
+        return proved and not wrong and in_time and all(one.is_well for one in self.others)
 
     def screen(self) -> Iterator[str]:
         yield _mark(self.late is None or self.late < LATE, self._newest_words())
         proved = self.proved is not None and self._age(self.proved) < UNPROVED
         yield _mark(proved, self._proved_words())
+        for one in self.others:
+            yield _mark(one.is_well, one.words(self.now))
         for folder in self.damaged:
             yield _mark(False, f"damaged: {folder}")
         for name, why in self.lost.items():
@@ -203,6 +300,7 @@ class Report:
             "restored": _at(self.proved),
             "restored_seconds": self._age(self.proved).total_seconds() if self.proved else None,
             "overdue_seconds": self.late.total_seconds() if self.late else 0,
+            "kinds": {one.kind: one.values(self.now) for one in self.others},
             "damaged": list(self.damaged),
             "lost": self.lost,
             "problems": list(self.problems),
@@ -241,11 +339,12 @@ def _best(at: dict[str, Stored]) -> Stored:
 
 def _row(folder: Folder, at: dict[str, Stored]) -> str:
     best = _best(at)
-    proved = {True: paint("restored", "green"), False: paint("damaged", "red"), None: "listed"}
+    good = "restored" if folder.series in DUMPS else "opened"
+    proved = {True: paint(good, "green"), False: paint("damaged", "red"), None: "listed"}
     size = megabytes(best.manifest.bytes) if best.manifest else ""
     kind = folder.series.rpartition("/")[2]
     return (
-        f"{folder.taken:%Y-%m-%d %H:%M} UTC  {kind:<8} {size:>10}  {proved[best.proved]:<9} "
+        f"{folder.taken:%Y-%m-%d %H:%M} UTC  {kind:<11} {size:>10}  {proved[best.proved]:<9} "
         f"{', '.join(at)}"
     )
 
@@ -269,10 +368,13 @@ def _entry(folder: Folder, at: dict[str, Stored]) -> dict[str, object]:
 
 
 @contextmanager
-def _job(place: Place, settings: Settings, what: str, network: str = "none") -> Iterator[Stores]:
-    """The places, with the secrets of `settings` kept out of what is said."""
+def _job(
+    place: Place, settings: Settings, what: str, network: str = "none", image: str = ""
+) -> Iterator[Stores]:
+    """The places, with the secrets of `settings` kept out of what is said. `image`: the helper's,
+    where no database need run."""
     voice = Voice(settings.secrets.values())
-    host = HostArgs(live_image(place, what), ourselves(), say, network)
+    host = HostArgs(image or live_image(place, what), ourselves(), say, network)
     offsite = is_offsite(place)
     try:
         with (

@@ -194,9 +194,10 @@ def test_what_is_stored_is_encrypted_locked_and_the_same_everywhere(
 def test_a_restore_proves_it_and_the_checklist_sees_it(
     site: Site, proved: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert verb.status(site.place, as_json=True) == DONE
+    assert verb.status(site.place, as_json=True) == FAILED
     told = json.loads(capsys.readouterr().out)
-    assert (told["well"], told["restored"]) == (True, proved.taken.isoformat())
+    assert (told["damaged"], told["restored"]) == ([], proved.taken.isoformat())
+    assert told["kinds"]["media"]["newest"] is None, "which is why not all is well"
     found = newest_backup(everywhere(site.place))
     assert isinstance(found, Backup)
     assert found.newest is not None

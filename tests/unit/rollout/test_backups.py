@@ -20,8 +20,11 @@ from rollout.backups import (
     folder_of,
     held_by,
     is_text,
+    leftovers,
     next_series,
     overdue,
+    pack_name,
+    still_needed,
     text,
     to_restore,
 )
@@ -275,6 +278,67 @@ def test_a_drive_s_backup_is_held_when_the_bucket_has_it_whole() -> None:
     bucket.put(folder(5), look(NOON, "bucket", checksum=Status.FAIL))
     held = held_by(bucket.read())
     assert [held(b) for b in drive.read().listing().backups] == [True, False, False]
+
+
+# Files: what several backups need
+
+
+def pack(hours: float, number: int = 1) -> str:
+    return folder(hours, Series.MEDIA).key(pack_name(number))
+
+
+def files(place: Place, hours: float, *packs: str) -> Folder:
+    """A backup of files that needs these, wherever they lie."""
+    at = folder(hours, Series.MEDIA)
+    keys = [at.key("index.zst.age"), *packs]
+    place.keys |= {*keys}
+    told = [{"key": key, "bytes": 10, "sha256": "ab" * 32} for key in keys]
+    place.write(at.key(MANIFEST), text(manifest(at, artifacts=told)))
+    return at
+
+
+def test_a_backup_of_files_has_what_an_earlier_one_stored() -> None:
+    place = Place()
+    files(place, 48, pack(48))
+    files(place, 24, pack(48), pack(24))
+    later, earlier = place.read().backups
+    assert {pack(48), pack(24)} <= set(later.backup.keys)
+    assert pack(48) in earlier.keys
+    place.keys.remove(pack(48))
+    assert [s.missing for s in place.read().stored] == [(pack(48),), (pack(48),)]
+
+
+def test_what_a_later_backup_needs_is_not_told_to_expire_with_its_own() -> None:
+    place = Place()
+    for day in range(20):
+        at = files(place, 24 * day, pack(24 * 19), pack(24 * day, 2))
+        place.write(at.key("looked-20270616T110000Z.json"), text(look(NOON, **GOOD)))
+    told = tags(place.read().listing(), NOON, max_percent=50)
+    assert pack(24 * 19, 2) in told
+    assert pack(24 * 19) not in told
+
+
+def test_a_drive_s_rest_goes_when_nobody_needs_it_and_it_is_old() -> None:
+    place = Place()
+    place.keys |= {pack(24 * 9), pack(24 * 8), pack(24)}
+    files(place, 12, pack(24 * 8))
+    assert leftovers(place.read(), (), NOON) == (folder(24 * 9, Series.MEDIA),)
+    assert still_needed(place.read(), ()) >= {pack(24 * 8)}
+
+
+def test_a_backup_is_told_to_expire_when_all_that_is_its_own_was() -> None:
+    keys = [folder(5).key(name) for name in (DATABASE, MANIFEST)]
+    body = {keys[1]: text(manifest(folder(5)))}
+    half = catalogue("bucket", "production", keys, body, frozenset(keys[:1]))
+    whole = catalogue("bucket", "production", keys, body, frozenset(keys))
+    assert [half.stored[0].tagged, whole.stored[0].tagged] == [False, True]
+
+
+def test_each_kind_is_overdue_by_its_own_hour() -> None:
+    dump = Backup(Series.DAILY, NOON.replace(hour=10), ("a",))
+    media = Backup(Series.MEDIA, NOON - timedelta(days=1, hours=1), ("b",))
+    assert overdue(Listing((dump, media)), NOON, "media") == timedelta(hours=1)
+    assert overdue(Listing((dump, media)), NOON) is None
 
 
 # What is found

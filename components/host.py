@@ -22,16 +22,17 @@ def provider(settings: Settings) -> docker.Provider:
 
 @dataclass(frozen=True)
 class NetworksArgs:
-    """edge, app, data: their subnets."""
+    """edge, app, data: their subnets. isolated: app has no way out either."""
 
     edge: str
     app: str
     data: str
+    isolated: bool = False
 
 
 class Networks(pulumi.ComponentResource):
-    """edge: nginx alone. app: nginx, switch, app, workers; may reach the internet.
-    data: datastores and who uses them; no way out."""
+    """edge: nginx alone. app: nginx, switch, app, workers; may reach the internet, unless the stack
+    is isolated. data: datastores and who uses them; no way out."""
 
     edge: pulumi.Output[str]
     app: pulumi.Output[str]
@@ -45,17 +46,20 @@ class Networks(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("ytempire:host:Networks", name, None, opts)
-        self.edge = self._network("edge", args.edge, site).name
-        self.app = self._network("app", args.app, site).name
-        self.data = self._network("data", args.data, site).name
+        # Docker publishes no port into a network without a way out: edge keeps its own.
+        self.edge = self._network("edge", args.edge, site, internal=False).name
+        self.app = self._network("app", args.app, site, internal=args.isolated).name
+        self.data = self._network("data", args.data, site, internal=True).name
         self.register_outputs({"edge": self.edge, "app": self.app, "data": self.data})
 
-    def _network(self, kind: NetworkKind, subnet: str, site: Site) -> docker.Network:
+    def _network(
+        self, kind: NetworkKind, subnet: str, site: Site, *, internal: bool
+    ) -> docker.Network:
         return docker.Network(
             f"net-{kind}",
             name=site.names.network(kind),
             driver="bridge",
-            internal=kind == "data",
+            internal=internal,
             ipam_configs=[docker.NetworkIpamConfigArgs(subnet=subnet)],
             labels=[
                 docker.NetworkLabelArgs(label=STACK_LABEL, value=site.settings.stack),

@@ -87,7 +87,9 @@ class System:
         self.site = Site(settings, run.names, provider(settings), self.gate)
         subnets = settings.networks
         self.networks = Networks(
-            "networks", NetworksArgs(subnets.edge, subnets.app, subnets.data), self.site
+            "networks",
+            NetworksArgs(subnets.edge, subnets.app, subnets.data, subnets.isolated),
+            self.site,
         )
         self.postgres = Postgres("postgres", self.networks, self.site)
         self.redis = Redis("redis", self.networks, self.site)

@@ -166,6 +166,32 @@ def rehearse(
 
 
 @app.command()
+def drill(
+    ctx: typer.Context,
+    host: Annotated[
+        str, typer.Option(help="Another Docker host, ssh://user@host; default: the stack's own.")
+    ] = "",
+    drive: Annotated[
+        str, typer.Option("--from", help="A drive to restore from, instead of the bucket.")
+    ] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it standing, to look at it.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take away what stands.")] = False,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write Prometheus metrics there, NAME.prom.")
+    ] = None,
+) -> None:
+    """Try the recovery: the newest backup, in a stack of its own beside everything. Exit code 0:
+    recovered, within the manual's times."""
+    from ops.verbs import drill as verb
+
+    if remove:
+        raise typer.Exit(verb.remove(_place(ctx), host))
+    raise typer.Exit(
+        verb.drill(_place(ctx), host=host, drive=drive, keep=keep, metrics_file=metrics)
+    )
+
+
+@app.command()
 def rollback(
     ctx: typer.Context,
     version: Annotated[str, typer.Argument(help="Default: the other slot's release.")] = "",

@@ -28,7 +28,7 @@ from ops.errors import OpsError
 from ops.stackfile import PROJECT
 from rollout.names import GATE, PARAMETERS
 
-Verb = Literal["preview", "up", "refresh"]
+Verb = Literal["preview", "up", "refresh", "destroy"]
 Hear = Callable[[str], None]
 Tick = Callable[[], None]
 
@@ -84,13 +84,20 @@ class Engine:
             raise NotReady(f"PULUMI_BACKEND_URL is not set. {source}")
         salted = "encryptionsalt:" in _text(self.root / f"Pulumi.{self.stack}.yaml")
         phrase = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
-        if salted and not any(name in os.environ for name in phrase):
+        if salted and not any(name in self.variables for name in phrase):
             raise NotReady(f"{phrase[0]} is not set. {source}")
 
     @property
     def backend(self) -> str:
         """Where the state is; empty when nothing says so."""
-        return os.environ.get("PULUMI_BACKEND_URL") or _backend_of_project(self.root) or _login()
+        return (
+            self.variables.get("PULUMI_BACKEND_URL") or _backend_of_project(self.root) or _login()
+        )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """This process's environment, and what is ours."""
+        return {**os.environ, **self.extra}
 
     def run(self, verb: Verb, *flags: str, hear: Hear, tick: Tick = lambda: None) -> Ended:
         """One run to its end. Each line of its event stream is heard as it comes; `tick` is called
@@ -141,6 +148,19 @@ class Engine:
                 f"The state of {self.stack} can't be corrected: "
                 f"{_words(exported.stderr or answer.stderr)}\nNext: `ytops up`"
             )
+
+    def begin(self) -> None:
+        """Make the stack, with a passphrase for its secrets."""
+        answer = self._call("stack", "init", self.stack, "--secrets-provider", "passphrase")
+        if answer.returncode:
+            raise OpsError(f"`pulumi stack init {self.stack}` failed: {_words(answer.stderr)}")
+
+    def keep_secret(self, path: str, value: str) -> None:
+        """Encrypt a value into the stack file; no process list shows it."""
+        key = ["--secret", "--path", path, "--stack", self.stack]
+        answer = self._call("config", "set", *key, stdin=value)
+        if answer.returncode:
+            raise OpsError(f"`pulumi config set --secret {path}` failed: {_words(answer.stderr)}")
 
     def cancel(self) -> None:
         """Remove the stack's lock."""
@@ -197,12 +217,12 @@ class Engine:
             start_new_session=True,
         )
 
-    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _call(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["pulumi", *arguments, "--color", "never"],
             cwd=self.root,
             env=self._environment(),
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -211,7 +231,7 @@ class Engine:
     def _environment(self) -> dict[str, str]:
         """Ours, and the policies with it; the steps' program is found even when `ytops` was called
         by its path."""
-        environment = {**os.environ, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", **self.extra}
+        environment = {**self.variables, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
         if not pack.named(self.root):
             environment[pack.VARIABLE] = pack.naming(self.root)
         if shutil.which("ytops-step") is None:

@@ -15,11 +15,13 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from rollout.dumps import STAMP
 from rollout.items import Status as Status
 from rollout.retention import Kind, Series
 from rollout.state import Event, Record
 
 SCHEMAS = Path("docs/schemas")
+DRILLS = Path("drills")
 
 
 def _utc(value: datetime) -> datetime:
@@ -234,6 +236,52 @@ class BackupManifest(Record):
         return [v for v in self.verifications if v.check == check]
 
 
+# Drills (manual 7.3, "Recovery Testing")
+
+# A recovery in order; the record has them as far as it came.
+DrillPhase = Literal["find", "stack", "restore", "counts", "release", "endpoints", "job"]
+
+
+class DrillStage(Record):
+    """One phase of a drill: how long it took, and what it found."""
+
+    phase: DrillPhase
+    seconds: Seconds
+    status: Status
+    detail: str = ""
+
+
+class Drill(Record):
+    """`drills/STAMP.json`: one recovery that was tried, and how long it took."""
+
+    started: Time
+    stack: Text
+    """Whose backup was restored."""
+    environment: Text
+    host: Text
+    """Where it was restored."""
+    by: Text
+    backup: str = ""
+    """The backup's folder in `place`; empty when none was found."""
+    place: str = ""
+    taken: Time | None = None
+    """When what was restored had been dumped."""
+    bytes: Natural = 0
+    release: str = ""
+    """VERSION+FINGERPRINT that was live when it was dumped; the drill runs the version."""
+    rows: dict[str, Natural] = Field(default_factory=dict)
+    """Rows of the key tables, as they were counted in the restored database."""
+    stages: tuple[DrillStage, ...]
+    rto_seconds: Seconds | None = None
+    """From the drill's begin to the test job's end; unknown where it did not come so far."""
+    rpo_seconds: Seconds | None = None
+    """How old what was restored was at the drill's begin: what a loss just then would have cost."""
+    rto_goal_seconds: Seconds
+    rpo_goal_seconds: Seconds
+    verdict: Status = Status.UNKNOWN
+    detail: str = ""
+
+
 # People (manual 7.1's "Communication", 5.4's notices)
 
 
@@ -443,6 +491,7 @@ RECORDS: dict[str, type[Record]] = {
     "release": ReleaseRecord,
     "rehearsal": Rehearsal,
     "backup": BackupManifest,
+    "drill": Drill,
     "announcement": Announcement,
     "rota": Rota,
     "change": Change,
@@ -456,6 +505,10 @@ def release_path(version: str) -> Path:
 
 def rehearsal_path(version: str) -> Path:
     return Path("rehearsals") / f"{version}.json"
+
+
+def drill_path(started: datetime) -> Path:
+    return DRILLS / f"{started.astimezone(UTC):{STAMP}}.json"
 
 
 def announcement_path(name: str) -> Path:

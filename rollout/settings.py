@@ -314,11 +314,12 @@ class Edge(Group):
 
 
 class Networks(Group):
-    """The subnets of the three networks."""
+    """The subnets of the three networks, and whether anything but nginx's has a way out."""
 
     edge: Subnet = Field(alias="networkEdgeSubnet")
     app: Subnet = Field(alias="networkAppSubnet")
     data: Subnet = Field(alias="networkDataSubnet")
+    isolated: bool = Field(alias="networkIsolated")
 
 
 class Watching(Group):

@@ -24,7 +24,12 @@ from ops.verbs._progress import Progress
 from ops.verbs._state_file import restore
 from ops.verbs._view import view
 
-WAITING: dict[Verb, str] = {"preview": "planning", "up": "planning", "refresh": "looking"}
+WAITING: dict[Verb, str] = {
+    "preview": "planning",
+    "up": "planning",
+    "refresh": "looking",
+    "destroy": "removing",
+}
 FIRST_STOP = (
     "Stopping: the engine is asked to cancel, and a switch under way moves back. "
     "Ctrl-C again kills at once."
@@ -42,12 +47,20 @@ class Run:
     yes: bool = False
     straight: bool = False
     """Without a preview, where seconds count."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """Variables of the engine's, beside this process's."""
+    quiet: bool = False
+    """Resources are not told, one by one."""
     engine: Engine = field(init=False)
     changed: int = 0
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.place.root, self.place.stack, on_stop=_told_to_stop)
-        self.engine.extra = {"YTOPS_WHO": who()} | ({"YTOPS_WHY": self.why} if self.why else {})
+        self.engine.extra = {
+            "YTOPS_WHO": who(),
+            **({"YTOPS_WHY": self.why} if self.why else {}),
+            **self.extra,
+        }
 
     def ready(self) -> None:
         """Raise before anything is touched: the environment, another run's lock."""
@@ -77,6 +90,10 @@ class Run:
             flags.append("--skip-preview")
         message = f"{self.title} by {who()}" + (f": {self.why}" if self.why else "")
         self.changed = self._go("up", "--yes", "--message", message, *flags).done
+
+    def destroy(self) -> None:
+        """Take away all that the stack has. Raises Failed."""
+        self._go("destroy", "--yes", "--skip-preview")
 
     def _recover(self) -> list[str]:
         recorded = self._recorded()
@@ -123,7 +140,8 @@ class Run:
             if event:
                 failure.hear(event)
                 for text in progress.hear(event):
-                    _unheard(screen.line, text)
+                    if not self.quiet:
+                        _unheard(screen.line, text)
 
         try:
             ended = self.engine.run(verb, *flags, hear=hear, tick=screen.tick)

@@ -36,14 +36,15 @@ def declared() -> dict[str, dict[str, Any]]:
 
 def raw(stack: str) -> dict[str, str]:
     """A stack's configuration with Pulumi.yaml's defaults and placeholders for its secrets."""
-    own = _own(stack)
-    values = {key: _text(about["default"]) for key, about in declared().items()}
-    values |= {k: _text(v) for k, v in own.items() if not _is_encrypted(v)}
+    said = own(stack)
+    values = {key: text_of(about["default"]) for key, about in declared().items()}
+    values |= {k: text_of(v) for k, v in said.items() if not _is_encrypted(v)}
     return {**values, "edgeCertificate": CERTIFICATE, **PLACEHOLDERS}
 
 
 @cache
-def _own(stack: str) -> dict[str, Any]:
+def own(stack: str) -> dict[str, Any]:
+    """What a stack's file says, as it says it."""
     config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
     return {key.removeprefix("ytempire:"): value for key, value in config.items()}
 
@@ -52,5 +53,5 @@ def _is_encrypted(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"secure"}
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)

@@ -225,6 +225,12 @@ def test_only_the_datastores_network_has_no_way_out(stack: str) -> None:
     assert networks == {"net-edge": False, "net-app": False, "net-data": True}
 
 
+def test_an_isolated_stack_leaves_a_way_out_to_nginx_alone() -> None:
+    declared = run("sandbox", Host(), networkIsolated="true")
+    networks = {n.name: n.inputs["internal"] for n in declared.of(NETWORK)}
+    assert networks == {"net-edge": False, "net-app": True, "net-data": True}
+
+
 @pytest.mark.parametrize(
     ("name", "networks"),
     [

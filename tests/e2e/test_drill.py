@@ -1,0 +1,117 @@
+"""The recovery is tried beside a stack that serves: the newest backup in S3 (by moto) in a stack of
+its own, which sees nobody, and of which nothing stays.
+
+Not tried here: S3 itself, and what production's data would take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.host import NetworkKind
+from ops.backup.host import PART as BACKUP
+from rollout.drills import PAGE, STACK
+from rollout.names import PART_LABEL, Names
+from tests.e2e.load import Load
+from tests.e2e.outside import Outside
+from tests.e2e.world import ROOT, World, docker
+from tests.s3.conftest import moto as moto
+from tests.s3.store import CREDENTIALS, REGION, Moto
+
+BUCKET = "drilled"
+NAMES = Names(STACK)
+PART = f"label={PART_LABEL}={BACKUP}"
+# Of the numbers that one run's worlds have: none of them is so late.
+APART = 25
+
+
+@pytest.fixture(scope="module")
+def backed_up(moto: Moto, make_world: Callable[..., World]) -> Iterator[World]:
+    """1.0.0 serves; its database is in the bucket."""
+    moto.client("s3").create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        world = make_world(
+            backupBucket=BUCKET,
+            backupRegion=REGION,
+            backupEndpoint=moto.address,
+            backupObjectLock=False,
+            watchSeconds=0,
+        )
+        _declare_drill(world)
+        assert world.up("1.0.0").ok
+        docker("exec", world.name("blue"), "python", "manage.py", "seed")
+        world.run("ytops", "backup", "run", check=True)
+        try:
+            yield world
+        finally:
+            world.ytops("drill", "--remove")
+            backups = ("--filter", f"label=ytempire.stack={world.stack}", "--filter", PART)
+            docker("volume", "rm", *docker("volume", "ls", "--quiet", *backups).split())
+
+
+def _declare_drill(world: World) -> None:
+    """The project's own file, on a port and networks that nobody else has."""
+    content = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text())
+    net = (world.number + APART) * 4 % 256
+    content["config"] |= {
+        "ytempire:edgeHttpPort": world.port + APART,
+        "ytempire:networkEdgeSubnet": f"172.29.{net}.0/24",
+        "ytempire:networkAppSubnet": f"172.29.{net + 1}.0/24",
+        "ytempire:networkDataSubnet": f"172.29.{net + 2}.0/24",
+    }
+    (world.folder / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_a_drill_recovers_beside_what_serves_and_clears_away_one_that_was_killed(
+    backed_up: World, tmp_path: Path
+) -> None:
+    with Load(backed_up.port, rate=10) as load:
+        killed = backed_up.begin("ytops", "drill")
+        killed.wait_for(r"✓ stack ")
+        reached = _reached()
+        second = backed_up.ytops("drill")
+        killed.kill()
+        good = backed_up.ytops("drill", "--metrics", str(tmp_path / "drill.prom"))
+    print(good.text)
+    assert reached == {"edge": True, "app": False, "data": False}
+    assert second.code == 3, second.text
+    assert "A drill is under way on " in second.text
+    assert f"(process {killed.process.pid})" in second.text
+    assert good.ok, good.text
+    assert "was left standing: it is removed" in good.text
+    assert not load.failures, load.summary()
+    assert _left() == []
+    record = _record(backed_up)
+    assert record["verdict"] == "pass"
+    assert record["rows"]["public.users"] == int(backed_up.sql("SELECT count(*) FROM users"))
+    assert [stage["status"] for stage in record["stages"]] == ["pass"] * 7
+    assert 0 < record["rpo_seconds"] < record["rpo_goal_seconds"]
+    assert f"{backed_up.stack} ¹ | good" in (backed_up.folder / PAGE).read_text()
+    assert f'last_success{{stack="{backed_up.stack}"}} 1' in (tmp_path / "drill.prom").read_text()
+
+
+def _reached() -> dict[NetworkKind, bool]:
+    """From which of its networks somebody outside can be reached."""
+    with Outside("ytempire-drill") as outside:
+        kinds: tuple[NetworkKind, ...] = ("edge", "app", "data")
+        return {kind: outside.reached_from(NAMES.network(kind)) for kind in kinds}
+
+
+def _record(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(max((world.folder / "drills").glob("*.json")).read_text())
+    return found
+
+
+def _left() -> list[str]:
+    mine = ("--quiet", "--filter", f"label=ytempire.stack={STACK}")
+    kinds = (("ps", "--all"), ("network", "ls"), ("volume", "ls"))
+    return [word for kind in kinds for word in docker(*kind, *mine).split()]

@@ -192,6 +192,17 @@ def drill(
 
 
 @app.command()
+def evidence(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where it is kept; not on the host itself.")],
+) -> None:
+    """Keep what a breached stack is, encrypted and with checksums, before anything is stopped."""
+    from ops.verbs import evidence as verb
+
+    raise typer.Exit(verb.evidence(_place(ctx), folder))
+
+
+@app.command()
 def rollback(
     ctx: typer.Context,
     version: Annotated[str, typer.Argument(help="Default: the other slot's release.")] = "",

@@ -21,6 +21,7 @@ from components.redis import Redis
 from components.site import Site
 from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew
 from components.switch import BlueGreenSwitch
+from components.wal import Wal
 from ops import pack
 from ops.docker import Docker
 from ops.errors import HostUnreachable, OpsError
@@ -92,6 +93,9 @@ class System:
             self.site,
         )
         self.postgres = Postgres("postgres", self.networks, self.site)
+        # Where nobody may ship it, and where nobody does, the log would fill its volume.
+        if settings.backups.recipients and not subnets.isolated:
+            Wal("wal", self.networks, self.postgres, self.site)
         self.redis = Redis("redis", self.networks, self.site)
         self.edge = Edge("edge", self.networks, self.redis.ready, run.switch_image, self.site)
         self.media = volume("media", self.edge, self.site)

@@ -329,17 +329,20 @@ def backup_run(
     ctx: typer.Context,
     kind: Annotated[
         BackupKind,
-        typer.Argument(help="files: media and application."),
+        typer.Argument(help="base: the server's files; wal: its log; files: media, application."),
     ] = BackupKind.DATABASE,
     full: Annotated[
         bool,
         typer.Option("--full", help="As the day's full: the week's or month's, where one is due."),
     ] = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="Of the log also what was written just now.")
+    ] = False,
 ) -> None:
     """Back up to the drives and the bucket, encrypted. Exit code 0: each has it."""
     from ops.verbs import backup as verb
 
-    raise typer.Exit(verb.run_kind(_place(ctx), kind, full=full))
+    raise typer.Exit(verb.run_kind(_place(ctx), kind, full=full, now=now))
 
 
 @backup_app.command("list")

@@ -44,6 +44,7 @@ from rollout.state import Record
 MANIFEST = "manifest.json"
 DATABASE = "database.dump.zst.age"
 GLOBALS = "globals.sql.zst.age"
+BASE = "base.tar.zst.age"
 _LOOKED = "looked-"
 _PACK = "pack-"
 _PACK_END = ".tar.zst.age"
@@ -287,6 +288,12 @@ def to_restore(found: Catalogue) -> tuple[Stored, ...]:
         if stored.folder.series in RESTORED:
             newest.setdefault(stored.folder.series, stored)
     return tuple(s for s in sorted(newest.values(), key=lambda s: s.folder) if s.proved is None)
+
+
+def to_recover(found: Catalogue) -> tuple[Stored, ...]:
+    """The newest base backup, where no recovery from it was seen to work yet."""
+    bases = (s for s in found.backups if s.folder.series is Series.BASE)
+    return tuple(s for s in (*bases,)[:1] if s.proved is None)
 
 
 def proved_keys(found: Catalogue) -> frozenset[str]:

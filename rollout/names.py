@@ -78,6 +78,11 @@ class Names:
         return self.part("postgres")
 
     @property
+    def wal(self) -> str:
+        """What receives the database's log."""
+        return self.part("wal")
+
+    @property
     def redis(self) -> str:
         return self.part("redis")
 

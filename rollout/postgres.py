@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from rollout.settings import Postgres
+from rollout.wal import CLOSE_SECONDS
 
 # Ready for streaming from the start, because wal_level needs a restart to change; slots are bounded
-# so that a forgotten one can't fill the disk.
+# so that a forgotten one can't fill the disk. `archive_timeout` closes a segment that was written
+# to, whether or not anything is archived; a quiet server closes none.
 _DECLARED: dict[str, str] = {
     "listen_addresses": "*",
     "wal_level": "replica",
@@ -14,6 +16,7 @@ _DECLARED: dict[str, str] = {
     "max_slot_wal_keep_size": "4GB",
     "wal_keep_size": "512MB",
     "archive_mode": "off",
+    "archive_timeout": str(CLOSE_SECONDS),
     "password_encryption": "scram-sha-256",
     "log_destination": "stderr",
     "logging_collector": "off",

@@ -211,8 +211,12 @@ class BackupManifest(Record):
     """Name to version of what wrote it: a restore needs the same major version."""
     image: str = ""
     """The datastore's image; a physical restore needs the same."""
+    system: str = ""
+    """Of a base backup: the database system's identifier, which each of its WAL segments bears."""
+    timeline: Natural = 0
     wal_from: str = ""
     wal_to: str = ""
+    """Where in the log it begins and ends; from here on, the log leads to any later time."""
     verifications: tuple[Verification, ...] = ()
 
     @property

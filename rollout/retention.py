@@ -215,8 +215,10 @@ class Refused(Exception):
 def due(listing: Listing, now: datetime) -> frozenset[Backup]:
     """The backups of the bucket that are no longer needed, tagged already or not."""
     _check(listing, now)
-    going = {b for b in listing.backups if b.series != Series.WAL and _is_due(b, listing, now)}
-    bases = [b for b in listing.backups if b.series == Series.BASE and b not in going]
+    # The log's files are many, and no backup is counted by them.
+    others = Listing(tuple(b for b in listing.backups if b.series != Series.WAL))
+    going = {b for b in others.backups if _is_due(b, others, now)}
+    bases = [b for b in others.backups if b.series == Series.BASE and b not in going]
     wal = (b for b in listing.backups if b.series == Series.WAL)
     return frozenset(going | {segment for segment in wal if _wal_is_due(segment, bases, now)})
 

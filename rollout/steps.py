@@ -224,14 +224,15 @@ class Notify(Record):
 
 class Files(Record):
     """Write files into a volume through a one-shot container of `image`. Secret: FILES, a JSON
-    object of name to text. `server` takes them afterwards, when it runs; Redis' new `maxmemory`
-    is set there by its operator (secrets: REDISCLI_USER, REDISCLI_AUTH)."""
+    object of name to text. `server` takes them afterwards, when it runs, but for a WAL receiver,
+    which reads them whenever it connects; Redis' new `maxmemory` is set there by its operator
+    (secrets: REDISCLI_USER, REDISCLI_AUTH)."""
 
     image: str
     volume: str
     user: str
     server: str
-    kind: Literal["postgres", "redis"]
+    kind: Literal["postgres", "redis", "wal"]
     maxmemory: str = ""
 
 

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ops.backup.packing import Reader
 from ops.backup.place import Written
@@ -14,10 +15,12 @@ from ops.backup.shell import Pipe, Shell
 from ops.errors import OpsError
 from rollout.backups import MANIFEST, Catalogue, Folder, catalogue
 from rollout.records import Artifact
+from rollout.retention import Series
+from rollout.wal import Piece, pieces
 
 # What is not finished lies in a folder of another name, which no listing takes for a backup's.
 PARTIAL = ".partial"
-KEYS = "cd \"$0\" && find . -type f -printf '%P\\n'"
+KEYS = f"cd \"$0\" && find . -path ./{Series.WAL} -prune -o -type f -printf '%P\\n'"
 TEXTS = (
     "cd \"$0\" && find . -type f -name '*.json' -print0 | tar -c --null --no-recursion -T - -f -"
 )
@@ -41,7 +44,16 @@ umask 0077
 mkdir -p "${{0%/*}}" && cat >"$0{PARTIAL}" && sync "$0{PARTIAL}" &&
     sum=$(sha256sum "$0{PARTIAL}") && mv -T "$0{PARTIAL}" "$0" && echo "$sum"
 """
-SWEEP = f"exec find \"$0\" -name '*{PARTIAL}' -prune -exec rm -rf {{}} +"
+# Of the log there is too much for who looks for backups.
+WAL = f"cd \"$0\" && [ ! -d {Series.WAL} ] || exec find {Series.WAL} -type f ! -name '*{PARTIAL}'"
+FORGET = """
+cd "$0" && cat >/tmp/forget && xargs -r rm -f -- </tmp/forget &&
+    sed 's,/[^/]*$,,' /tmp/forget | sort -u | xargs -r rmdir --ignore-fail-on-non-empty --
+"""
+# But for the log, which is shipped by a job with a lock of its own.
+SWEEP = f"""
+exec find "$0" -path "$0/{Series.WAL}" -prune -o -name '*{PARTIAL}' -prune -exec rm -rf {{}} +
+"""
 
 
 @dataclass
@@ -84,6 +96,10 @@ class Drive:
         archive = io.BytesIO(self.shell.must(TEXTS, self.path).encode())
         return catalogue(self.where, self.stack, keys, dict(_texts(archive)))
 
+    def wal(self, since: datetime | None = None) -> tuple[Piece, ...]:
+        found = pieces(self.shell.must(WAL, self.path).splitlines())
+        return tuple(piece for piece in found if since is None or piece.closed >= since)
+
     def begin(self, folder: Folder, name: str) -> DriveFile:
         return self._file(WRITE, f"{self._at(folder)}{PARTIAL}/{name}")
 
@@ -118,6 +134,10 @@ class Drive:
             self.shell.must(REMOVE, self._at(folder))
         else:
             self.shell.must(REMOVE_REST, self._at(folder), stdin="\n".join(names).encode())
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Files of the log."""
+        self.shell.must(FORGET, self.path, stdin="\n".join(keys).encode())
 
     def wrong(self, artifacts: Iterable[Artifact]) -> dict[str, str]:
         lines = {a.key: f"{a.sha256}  {a.key}\n" for a in artifacts}

@@ -100,7 +100,7 @@ class Source:
 
     @contextmanager
     def _reading(self, what: str, script: str, extra: dict[str, str]) -> Iterator[Pipe]:
-        variables = {**self._client, **extra}
+        variables = {**client(self.names, self.settings), **extra}
         with self.shell.pipe(script, gives=True, variables=variables) as pipe:
             yield pipe
             answer = pipe.finish()
@@ -137,13 +137,14 @@ class Source:
             )
         return found
 
-    @property
-    def _client(self) -> dict[str, str]:
-        return {
-            "PGHOST": self.names.postgres,
-            "PGUSER": self.settings.user,
-            "PGDATABASE": self.settings.database,
-            "PGPASSWORD": self.settings.password,
-            "PGCONNECT_TIMEOUT": "10",
-            "PGAPPNAME": "ytempire-backup",
-        }
+
+def client(names: Names, settings: Postgres) -> dict[str, str]:
+    """The variables of a client of the live database."""
+    return {
+        "PGHOST": names.postgres,
+        "PGUSER": settings.user,
+        "PGDATABASE": settings.database,
+        "PGPASSWORD": settings.password,
+        "PGCONNECT_TIMEOUT": "10",
+        "PGAPPNAME": "ytempire-backup",
+    }

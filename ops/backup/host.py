@@ -25,10 +25,12 @@ from ops.verbs._pulumi_lock import PulumiLock
 from rollout.names import PART_LABEL, STACK_LABEL, Names
 
 PART = "backup"
+WAL_LOCK = "backup-wal"  # the log does not wait for a dump
 OWNER_LABEL = "ytempire.backup"
 USER = "postgres"  # the image's own
 MEMORY_MB = 512
 DRIVES = "/drives"
+WAL = "/wal"
 START_SECONDS = 30
 
 
@@ -61,13 +63,14 @@ class Helper(ContainerShell):
 class HostArgs:
     """How the helper stands. image: the live database's. owner: whose job it is; without one it
     only looks, beside a job if need be, and can't write. network: one that reaches the database.
-    lock: jobs of one lock never run at once."""
+    lock: jobs of one lock never run at once. wal: with the volume of the log's receiver."""
 
     image: str
     owner: PulumiLock | None = None
     say: Say = print
     network: str = "none"
     lock: str = PART
+    wal: bool = False
 
     def container(self, names: Names) -> str:
         return names.part(self.lock) if self.owner else names.part(PART, "look", token_hex(3))
@@ -152,6 +155,8 @@ def _create(
         ]
         if host.owner:
             mounts.append(f"type=volume,src={names.volume(lock.VOLUME)},dst={lock.FOLDER}")
+        if host.wal:
+            mounts.append(f"type=volume,src={names.volume('wal')},dst={WAL}")
         answer = docker.call(
             "create", "--rm", "--interactive", "--name", container, *HARDENED,
             "--memory", f"{MEMORY_MB}m", "--memory-swap", f"{MEMORY_MB}m",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from ops.backup.packing import Reader, Writer
 from rollout.backups import Catalogue, Folder
 from rollout.records import Artifact
+from rollout.wal import Piece
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Place(Protocol):
 
     def add(self, key: str) -> File:
         """A file that stays, whether or not a manifest follows: content that is sent once."""
+        ...
+
+    def wal(self, since: datetime | None = None) -> tuple[Piece, ...]:
+        """Of the database's log, the files that were closed then or later."""
         ...
 
     def seal(self, folder: Folder, manifest: str) -> None:

@@ -32,6 +32,10 @@ class Trial(Protocol):
         """Ready and empty from here, with room for the live database."""
         ...
 
+    def bare(self, say: Say) -> AbstractContextManager[str]:
+        """Room for a server that is yet to come: an empty folder."""
+        ...
+
     def run(self, script: str, stdin: bytes | None = None) -> Answer: ...
 
     def is_running(self) -> bool: ...
@@ -62,6 +66,13 @@ class ScratchTrial:
             self.place.await_postgres()
             self.place.require_room()
             yield
+
+    @contextmanager
+    def bare(self, say: Say) -> Iterator[str]:
+        with self.place.standing(say):
+            self.place.start_bare()
+            self.place.require_room()
+            yield scratch.DATA
 
     def run(self, script: str, stdin: bytes | None = None) -> Answer:
         return self.shell.run(script, stdin=stdin, variables=self.client, timeout=LONG_SECONDS)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from ops.backup.opening import Damaged, artifact_of, read_bundle, read_files
 from ops.backup.packing import Identity, Sum, Tapped, unpack
 from ops.backup.place import Place
+from ops.backup.recovery import Recovery
 from ops.backup.stores import Stores
 from ops.backup.trial import LONG_SECONDS, Trial
 from ops.backup.writing import Tell
@@ -28,11 +29,14 @@ from rollout.backups import (
     differing_rows,
     proved_keys,
     text,
+    to_recover,
     to_restore,
 )
 from rollout.dumps import COUNT_ROWS
 from rollout.records import Check, Status, Verification
+from rollout.recovery import Chain, chain
 from rollout.retention import DUMPS, FILES
+from rollout.settings import Postgres
 
 # All but the role that is there already: the scratch server's own first one.
 RESTORE_GLOBALS = r"""
@@ -55,6 +59,7 @@ class Verify:
     stores: Stores
     trial: Trial
     identity: Identity
+    postgres: Postgres
     tell: Tell
     say: Say
     failures: list[str] = field(default_factory=list)
@@ -71,6 +76,9 @@ class Verify:
             for stored in to_restore(catalogues[best.name]) if best else ():
                 if best and not self._found_bad(stored.folder, best.name):
                     self._prove(best, stored, catalogues[best.name])
+            for stored in to_recover(catalogues[best.name]) if best else ():
+                if best and not self._found_bad(stored.folder, best.name):
+                    self._recover(best, stored)
         finally:
             self._keep(catalogues)
 
@@ -108,9 +116,19 @@ class Verify:
                 self._add(stored, "checksum", status, now, place.name, why)
             if why and f"{place.name}: {why}" not in self.failures:  # several may need one file
                 self.failures.append(f"{place.name}: {why}")
+        self._log_sums(place)
         count = len(found.stored)
         words = f"{count - len(damaged)} of {count} copies are whole, {place.where}"
         self.tell(place.name, not damaged, time.monotonic() - begun, words)
+
+    def _log_sums(self, place: Place) -> None:
+        """A file of the log has no manifest that could remember it."""
+        try:
+            wrong = place.wrong(piece.artifact for piece in place.wal())
+        except OpsError as error:
+            self.stores.lose(place, str(error))
+        else:
+            self.failures += [f"{place.name}: {why}" for why in wrong.values()]
 
     def _found_bad(self, folder: Folder, place: str) -> bool:
         return any(v.place == place and v.status is Status.FAIL for v in self._news.get(folder, ()))
@@ -145,26 +163,54 @@ class Verify:
         self.tell(stored.folder.series.kind, ok, took, f"{stored.folder}, {place.name}: {words}")
 
     def _restore(self, place: Place, stored: Stored) -> None:
-        begun, now = time.monotonic(), datetime.now(UTC)
-        try:
-            with self.trial.standing(self.say):
-                begun = time.monotonic()
+        now = datetime.now(UTC)
+        told = self._told(place, stored, "rows and pages are as they were")
+        with told, self.trial.standing(self.say):
+            with self._stage(place, stored, "restore", now):
+                self._load(place, stored, GLOBALS, RESTORE_GLOBALS)
+                self._load(place, stored, DATABASE, RESTORE)
+            with self._stage(place, stored, "counts", now):
+                self._count(stored)
+            with self._stage(place, stored, "amcheck", now):
+                self._check_pages()
+
+    def _recover(self, place: Place, stored: Stored) -> None:
+        """To the end of the log: its rows are nobody's to know beforehand, so they are read."""
+        assert stored.manifest
+        now = datetime.now(UTC)
+        reach = chain(stored.manifest, place.wal(stored.manifest.started))
+        reached = f"{reach.reached:%Y-%m-%d %H:%M:%S} UTC, {len(reach.segments)} segments of WAL"
+        with self._told(place, stored, f"recovered until {reached}; its pages are whole"):
+            with self.trial.bare(self.say) as folder:
                 with self._stage(place, stored, "restore", now):
-                    self._load(place, stored, GLOBALS, RESTORE_GLOBALS)
-                    self._load(place, stored, DATABASE, RESTORE)
+                    self._recovered(place, reach, folder)
                 with self._stage(place, stored, "counts", now):
-                    self._count(stored)
+                    self._rows()
                 with self._stage(place, stored, "amcheck", now):
-                    answer = self.trial.run(AMCHECK)
-                    if answer.code:
-                        raise Damaged(f"pg_amcheck: {answer.out.strip() or answer.words}")
+                    self._check_pages()
+            if reach.missing:
+                raise Damaged(f"WAL segment {reach.missing} is missing: {reached} is the end")
+
+    def _recovered(self, place: Place, reach: Chain, folder: str) -> None:
+        trial = self.trial
+        recovery = Recovery(trial.shell, folder, trial.client, self.postgres, self.identity)
+        try:
+            recovery.go(place, reach)
+        except OpsError as error:
+            self._require_server()
+            raise Damaged(str(error)) from None
+
+    @contextmanager
+    def _told(self, place: Place, stored: Stored, words: str) -> Iterator[None]:
+        begun = time.monotonic()
+        where = f"{stored.folder} from {place.name}"
+        try:
+            yield
         except Damaged as error:
             self.failures.append(f"{stored.folder}: {error}")
-            words = f"{stored.folder} from {place.name}: {error}"
-            self.tell("restore", False, time.monotonic() - begun, words)
+            self.tell("restore", False, time.monotonic() - begun, f"{where}: {error}")
         else:
-            words = f"{stored.folder} from {place.name}: rows and pages are as they were"
-            self.tell("restore", True, time.monotonic() - begun, words)
+            self.tell("restore", True, time.monotonic() - begun, f"{where}: {words}")
 
     @contextmanager
     def _stage(self, place: Place, stored: Stored, check: Check, at: datetime) -> Iterator[None]:
@@ -205,13 +251,20 @@ class Verify:
 
     def _count(self, stored: Stored) -> None:
         assert stored.manifest
+        wrong = differing_rows(stored.manifest.rows, self._rows())
+        if wrong:
+            raise Damaged(wrong)
+
+    def _rows(self) -> dict[str, int]:
         answer = self.trial.run(COUNT, stdin=COUNT_ROWS.encode())
         if answer.code:
             raise Damaged(f"the restored rows can't be counted: {answer.words}")
-        rows = {name: int(count) for _, name, count in map(json.loads, answer.out.splitlines())}
-        wrong = differing_rows(stored.manifest.rows, rows)
-        if wrong:
-            raise Damaged(wrong)
+        return {name: int(count) for _, name, count in map(json.loads, answer.out.splitlines())}
+
+    def _check_pages(self) -> None:
+        answer = self.trial.run(AMCHECK)
+        if answer.code:
+            raise Damaged(f"pg_amcheck: {answer.out.strip() or answer.words}")
 
     # What was found
 

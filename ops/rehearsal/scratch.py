@@ -170,6 +170,21 @@ class Scratch:
             },
         )  # fmt: skip
 
+    def start_bare(self) -> None:
+        """The same place without a server: one is made of files (ops/backup/recovery.py)."""
+        self._start(
+            "postgres",
+            self.image,
+            ("infinity",),
+            [
+                "--entrypoint", "sleep", "--init", "--network", "none", "--user", USER,
+                "--shm-size", "256m", "--tmpfs", "/var/run/postgresql:uid=999,gid=999",
+                "--volume", f"{self.names.volume(PART)}:{DATA}",
+            ],
+            min(self.settings.postgres.memory, DATABASE_MB),
+            {},
+        )  # fmt: skip
+
     def await_postgres(self) -> None:
         # Over TCP: while the cluster is made, only a local socket listens.
         deadline = time.monotonic() + BOOT_SECONDS

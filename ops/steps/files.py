@@ -62,5 +62,5 @@ def _reread(docker: Docker, parameters: Files, say: Say) -> None:
         return
     if parameters.kind == "postgres":
         _server.postgres(docker, parameters.server, say)
-    else:
+    elif parameters.kind == "redis":
         _server.redis(docker, parameters.server, parameters.maxmemory, say)

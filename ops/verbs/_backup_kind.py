@@ -6,9 +6,12 @@ from enum import StrEnum
 
 
 class BackupKind(StrEnum):
-    """files: both of media and application."""
+    """base: all of the database server's files. wal: its log. files: both of media and
+    application."""
 
     DATABASE = "database"
+    BASE = "base"
+    WAL = "wal"
     FILES = "files"
     MEDIA = "media"
     APPLICATION = "application"

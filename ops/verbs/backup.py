@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 from ops.backup import packing
 from ops.backup import prune as pruning
-from ops.backup.dump import Source
+from ops.backup.base import BaseBackup
+from ops.backup.dump import Source, client
 from ops.backup.files import Files
-from ops.backup.host import HostArgs
+from ops.backup.host import PART, WAL, WAL_LOCK, HostArgs
 from ops.backup.run import Backup
 from ops.backup.stores import Stores, stores
 from ops.backup.trial import ScratchTrial
 from ops.backup.verify import Verify
 from ops.backup.volumes import volumes
+from ops.backup.wal import Shipping
 from ops.errors import OpsError
 from ops.observe import observe
 from ops.rehearsal.scratch import Scratch
@@ -28,6 +30,7 @@ from ops.verbs._backup_kind import BackupKind
 from ops.verbs._database import live_image, ourselves
 from ops.verbs._database import settings as settings_of
 from ops.verbs._exit import DONE, FAILED, Interrupted, Misused
+from ops.verbs._log_report import LogReport
 from ops.verbs._paper import BAD, MAYBE, OK, paint, plural, say, when
 from ops.verbs._place import Place
 from ops.verbs._store import configured, image, is_offsite
@@ -37,16 +40,21 @@ from rollout.files import PARTS, Naming
 from rollout.judge import is_verified
 from rollout.retention import DUMPS, Kind, Listing, Series, full_series
 from rollout.settings import Settings
+from rollout.wal import piece_of
 
 # A dump that is wanted may take so long; a restore is tried daily, with as much to spare.
 LATE = timedelta(hours=1)
 UNPROVED = timedelta(hours=26)
 
 
-def run_kind(place: Place, kind: BackupKind, *, full: bool = False) -> int:
+def run_kind(place: Place, kind: BackupKind, *, full: bool = False, now: bool = False) -> int:
     match kind:
         case BackupKind.DATABASE:
             return run(place, full=full)
+        case BackupKind.BASE:
+            return run_base(place)
+        case BackupKind.WAL:
+            return run_wal(place, now=now)
         case BackupKind.FILES:
             return run_files(place, Series.MEDIA, Series.APPLICATION)
         case BackupKind.MEDIA:
@@ -75,6 +83,53 @@ def run(place: Place, *, full: bool = False) -> int:
         ).go()
         say(f"{made.series} of {when(made.started.isoformat())}: {megabytes(made.bytes)}")
         return _ended(found, "Next: see to it, then `ytops backup run`")
+
+
+def run_base(place: Place) -> int:
+    settings = settings_of(place)
+    recipients = _recipients(settings)
+    _require_receiver(place)
+    network = place.names.network("data")
+    with _job(place, settings, "to back up", network=network, wal=True) as found:
+        say(f"The server's files, {place.names.postgres} on {place.docker.host}")
+        made = BaseBackup(
+            stores=found,
+            names=place.names,
+            settings=settings.postgres,
+            recipients=recipients,
+            stack=place.stack,
+            image=live_image(place, "to back up"),
+            live=_live(place),
+            wal=WAL,
+            tell=_tell,
+        ).go()
+        say(f"{made.series} of {when(made.started.isoformat())}: {megabytes(made.bytes)}")
+        return _ended(found, "Next: see to it, then `ytops backup run base`")
+
+
+def run_wal(place: Place, *, now: bool = False) -> int:
+    """Beside a job that takes long: the log has a lock of its own."""
+    settings = settings_of(place)
+    recipients = _recipients(settings)
+    _require_receiver(place)
+    network = place.names.network("data")
+    with _job(
+        place, settings, "whose WAL is shipped", network=network, lock=WAL_LOCK, wal=True
+    ) as found:
+        shipping = Shipping(found, WAL, recipients, _tell)
+        if now:
+            shipping.close_segment(client(place.names, settings.postgres))
+        if not shipping.go():
+            say("No WAL has been finished since the last run")
+        return _ended(found, "Next: see to it, then `ytops backup run wal`")
+
+
+def _require_receiver(place: Place) -> None:
+    if place.docker.inspect(place.names.wal) is None:
+        raise OpsError(
+            f"There is nothing that receives the database's log: no {place.names.wal} on "
+            f"{place.docker.host}.\nNext: `pulumi up`"
+        )
 
 
 def run_files(place: Place, *series: Series) -> int:
@@ -112,7 +167,7 @@ def verify(place: Place) -> int:
         scratch = Scratch(
             place.docker, place.names, settings, live_image(place, "to compare with"), ourselves()
         )
-        story = Verify(found, ScratchTrial(scratch), key, _tell, say)
+        story = Verify(found, ScratchTrial(scratch), key, settings.postgres, _tell, say)
         story.go()
         for failure in story.failures:
             say(f"{paint(BAD, 'red')} {failure}")
@@ -133,11 +188,14 @@ def prune(place: Place, *, dry_run: bool = False) -> int:
         would = "would be " if dry_run else ""
         say(f"{plural(len(decided.tags), 'object')} of the bucket {would}told to expire")
         for key, tag in sorted(decided.tags.items()):
-            say(f"  {tag}  {key}")
+            if piece_of(key) is None:  # of the log there are a thousand a day
+                say(f"  {tag}  {key}")
         for name, folders in decided.removals.items():
             say(f"{plural(len(folders), 'backup')} {would}removed from {name}")
             for folder in folders:
                 say(f"  {folder}")
+        for name, keys in decided.log.items():
+            say(f"{plural(len(keys), 'file')} of the log {would}removed from {name}")
         if not dry_run:
             pruning.carry_out(found, decided)
         return FAILED if decided.refused else _ended(found, "Next: `ytops backup status`")
@@ -160,15 +218,23 @@ def listed(place: Place, *, as_json: bool = False) -> int:
 
 
 def status(place: Place, *, as_json: bool = False) -> int:
-    """Exit code 0: a dump when one was due, a restore that worked, every place at hand."""
+    """Exit code 0: a dump when one was due, a restore that worked, every place at hand, and the
+    database's log away from the host."""
+    now = datetime.now(UTC)
     with _opened(place) as found:
-        report = Report.of(found.catalogues(), datetime.now(UTC), found)
+        catalogues = found.catalogues()
+        report = Report.of(catalogues, now, found)
+        log = LogReport.of(place, found, catalogues, now)
+    is_well = report.is_well and (log is None or log.is_well)
     if as_json:
-        say(json.dumps(report.values(), indent=2))
-    else:
-        for text in report.screen():
-            say(text)
-    return DONE if report.is_well else FAILED
+        own = {"well": is_well, "log": log.values() if log else None}
+        say(json.dumps({**report.values(), **own}, indent=2))
+        return DONE if is_well else FAILED
+    for text in report.screen():
+        say(text)
+    for ok, words in log.lines() if log else ():
+        say(_mark(ok, words))
+    return DONE if is_well else FAILED
 
 
 def key(place: Place) -> int:
@@ -294,7 +360,6 @@ class Report:
 
     def values(self) -> dict[str, object]:
         return {
-            "well": self.is_well,
             "newest": _at(self.newest),
             "newest_seconds": self._age(self.newest).total_seconds() if self.newest else None,
             "restored": _at(self.proved),
@@ -369,12 +434,19 @@ def _entry(folder: Folder, at: dict[str, Stored]) -> dict[str, object]:
 
 @contextmanager
 def _job(
-    place: Place, settings: Settings, what: str, network: str = "none", image: str = ""
+    place: Place,
+    settings: Settings,
+    what: str,
+    network: str = "none",
+    image: str = "",
+    lock: str = PART,
+    wal: bool = False,
 ) -> Iterator[Stores]:
     """The places, with the secrets of `settings` kept out of what is said. `image`: the helper's,
     where no database need run."""
     voice = Voice(settings.secrets.values())
-    host = HostArgs(image or live_image(place, what), ourselves(), say, network)
+    image = image or live_image(place, what)
+    host = HostArgs(image, ourselves(), say, network, lock, wal)
     offsite = is_offsite(place)
     try:
         with (

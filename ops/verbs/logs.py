@@ -26,6 +26,7 @@ class Part(StrEnum):
     worker = "worker"
     beat = "beat"
     switch = "switch"
+    wal = "wal"
 
 
 OF_A_RELEASE = (Part.app, Part.worker, Part.beat)

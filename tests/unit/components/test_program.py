@@ -28,7 +28,7 @@ from tests.unit.rollout.host_model import Host, Stop
 from tests.unit.stack_files import PLACEHOLDERS
 
 STACKS = ("sandbox", "production")
-EDGE_AND_DATA = ("nginx", "switch", "postgres", "redis")
+EDGE_AND_DATA = ("nginx", "switch", "postgres", "redis", "wal")
 STEPS = ("claim", "backup", "image", "migrate", "app", "healthy", "workers", "verify")
 # Read by others by their own means; everything else must come out of a secret.
 SECRET_VALUES = [v for v in PLACEHOLDERS.values() if not v.startswith("{")] + [

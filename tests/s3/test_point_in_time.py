@@ -1,0 +1,316 @@
+"""The database's log and base backups: a real PostgreSQL whose log is received and shipped, two
+drives that are volumes, S3 by moto; recovery to a moment between two statements."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.backup import packing
+from ops.backup.recovery import Recovery
+from ops.backup.trial import ScratchTrial
+from ops.rehearsal.scratch import Scratch
+from ops.verbs import backup as verb
+from ops.verbs._database import ourselves
+from ops.verbs._exit import DONE, FAILED
+from ops.verbs._place import Place
+from rollout.postgres import hba, postgresql_conf
+from rollout.recovery import towards
+from rollout.settings import REPLICATION_USER, Settings, load
+from rollout.wal import CLOSE_SECONDS, RECEIVE, RECEIVED, SLOT, Piece, Segment, is_segment, pieces
+from tests.e2e.world import ROOT, docker, wait_until
+from tests.s3.store import CREDENTIALS, REGION, Moto
+from tests.unit.stack_files import raw
+
+IMAGE = "ytempire-sandbox/postgres:15"
+BUCKET = "backups"
+PASSWORD = "a-password-that-nobody-is-told"
+TABLES = f"""
+CREATE ROLE {REPLICATION_USER} LOGIN REPLICATION PASSWORD '{PASSWORD}';
+CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL);
+INSERT INTO users SELECT n, 'recognizable-' || n FROM generate_series(1, 500) n;
+"""
+
+
+@dataclass
+class Site:
+    """A stack of which only the database and the receiver of its log run."""
+
+    place: Place
+    moto: Moto
+    settings: Settings
+
+    def sql(self, *statements: str) -> str:
+        commands = [word for one in statements for word in ("-c", one)]
+        return docker(
+            "exec", self.place.names.postgres, "psql", "-X", "-qAt", "-U", "ytempire",
+            "-v", "ON_ERROR_STOP=1", *commands,
+        ).strip()  # fmt: skip
+
+    def now(self) -> str:
+        """The database's own clock, between two statements."""
+        return self.sql("SELECT pg_sleep(0.1)", "SELECT clock_timestamp()", "SELECT pg_sleep(0.1)")
+
+    def pieces(self) -> list[Piece]:
+        s3 = self.moto.client("s3")
+        found = s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())
+        return list(pieces(entry["Key"] for entry in found))
+
+    def numbers(self) -> list[int]:
+        """A receiver that was killed may have one twice."""
+        return sorted({Segment.of(p.name).number for p in self.pieces() if is_segment(p.name)})
+
+    def receive(self) -> None:
+        names = self.place.names
+        docker(
+            "run", "--detach", "--name", names.wal, "--init", "--stop-signal", "SIGINT",
+            "--restart", "unless-stopped",
+            "--network", names.network("data"), "--tmpfs", "/tmp", "--user", "999:999",
+            "--volume", f"{names.volume('wal')}:{RECEIVED}",
+            "--volume", f"{names.volume('wal-config')}:/etc/ytempire:ro",
+            "--env", f"PGHOST={names.postgres}", "--env", f"PGUSER={REPLICATION_USER}",
+            "--env", "PASSWORD_FILE=/etc/ytempire/password",
+            "--env", f"SLOT={SLOT}", "--env", "LIMIT_MB=4096", IMAGE, "sh", "-c", RECEIVE,
+        )  # fmt: skip
+        self.is_received()
+
+    def is_received(self) -> None:
+        active = f"SELECT active FROM pg_replication_slots WHERE slot_name = '{SLOT}'"
+        wait_until(lambda: self.sql(active) == "t", "the log is not received")
+
+
+@pytest.fixture(scope="module")
+def site(moto: Moto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        found = _site(moto, tmp_path_factory.mktemp("checkout"))
+        patch.setattr(verb, "settings_of", lambda place: found.settings)
+        patch.setattr(verb, "_live", lambda place: "1.0.0+aaaaaaaaaaaa")
+        moto.client("s3").create_bucket(
+            Bucket=BUCKET,
+            CreateBucketConfiguration={"LocationConstraint": REGION},
+            ObjectLockEnabledForBucket=True,
+        )
+        try:
+            _start_database(found)
+            found.receive()
+            yield found
+        finally:
+            _remove(found.place)
+
+
+def _site(moto: Moto, checkout: Path) -> Site:
+    secret, public = packing.new_key()
+    stack = f"pt{os.getpid()}"
+    own = {
+        "postgresImage": IMAGE,
+        "backupBucket": BUCKET,
+        "backupRegion": REGION,
+        "backupEndpoint": moto.address,
+        "backupRecipients": json.dumps([public]),
+    }
+    (checkout / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    lines = [f"  ytempire:{key}: {value}\n" for key, value in own.items()]
+    (checkout / f"Pulumi.{stack}.yaml").write_text("config:\n" + "".join(lines))
+    secrets = {
+        "backupIdentity": secret,
+        "postgresPassword": PASSWORD,
+        "postgresReplicationPassword": PASSWORD,
+    }
+    settings = load(stack, {**raw("sandbox"), "version": "1.0.0", **own, **secrets})
+    return Site(Place(checkout, stack), moto, settings)
+
+
+def _start_database(site: Site) -> None:
+    """As the components declare it, its configuration in a volume."""
+    names, settings = site.place.names, site.settings.postgres
+    docker("network", "create", "--internal", names.network("data"))
+    files: dict[str, Any] = {
+        "postgresql.conf": postgresql_conf(settings, "/etc/ytempire"),
+        "pg_hba.conf": hba(settings, "0.0.0.0/0", REPLICATION_USER),
+        "password": PASSWORD,
+    }
+    for name, text in files.items():
+        docker(
+            "run", "--rm", "--interactive", "--user", "0:0", "--network", "none",
+            "--volume", f"{names.volume('wal-config')}:/config", "--entrypoint", "sh", IMAGE,
+            "-c", f"cat >/config/{name} && chown 999:999 /config/{name}", stdin=text,
+        )  # fmt: skip
+    docker(
+        "run", "--detach", "--name", names.postgres, "--tmpfs", "/tmp",
+        "--network", names.network("data"), "--volume",
+        f"{names.volume('wal-config')}:/etc/ytempire:ro", "--env", f"POSTGRES_PASSWORD={PASSWORD}",
+        "--env", "POSTGRES_USER=ytempire", "--env", "POSTGRES_DB=ytempire", IMAGE,
+        "postgres", "-c", "config_file=/etc/ytempire/postgresql.conf",
+    )  # fmt: skip
+    ready = ("exec", names.postgres, "pg_isready", "--host", "127.0.0.1")
+    wait_until(lambda: "accepting" in docker(*ready, check=False), "PostgreSQL does not start")
+    site.sql(*(line for line in TABLES.strip().splitlines()))
+
+
+def _remove(place: Place) -> None:
+    names = place.names
+    docker("rm", "--force", "--volumes", names.postgres, names.wal, check=False)
+    docker("network", "rm", names.network("data"), check=False)
+    for volume in ("drive1", "drive2", "wal", "wal-config", "backup-lock"):
+        docker("volume", "rm", "--force", names.volume(volume), check=False)
+
+
+def test_what_was_written_just_now_is_everywhere_and_leaves_the_receiver(site: Site) -> None:
+    assert verb.run_wal(site.place, now=True) == DONE
+    first = site.numbers()
+    assert first == list(range(first[0], first[-1] + 1))
+    left = docker("exec", site.place.names.wal, "sh", "-c", f"ls {RECEIVED}/*")
+    assert not any(is_segment(name) for name in left.split())
+    volume = site.place.names.volume("drive2")
+    for piece in site.pieces():
+        told = docker(
+            "run", "--rm", "--network", "none", "--volume", f"{volume}:/drive:ro",
+            "--entrypoint", "sha256sum", "--user", "0:0", IMAGE, f"/drive/{piece.key}",
+        )  # fmt: skip
+        assert told.split()[0] == piece.sha256
+
+
+def test_a_killed_receiver_catches_up_without_loss(site: Site) -> None:
+    before = site.numbers()
+    docker("rm", "--force", site.place.names.wal)
+    for _ in range(3):
+        site.sql(
+            "INSERT INTO users SELECT max(id) + 1, 'later' FROM users", "SELECT pg_switch_wal()"
+        )
+    site.receive()
+    assert verb.run_wal(site.place, now=True) == DONE
+    after = site.numbers()
+    assert after == list(range(before[0], after[-1] + 1))
+    assert len(after) >= len(before) + 3
+
+
+def test_a_place_that_was_away_gets_what_it_missed_from_the_others(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = site.numbers()
+    gone = site.settings.backups.model_copy(update={"endpoint": "http://127.0.0.1:9"})
+    with pytest.MonkeyPatch.context() as patch:
+        settings = site.settings.model_copy(update={"backups": gone})
+        patch.setattr(verb, "settings_of", lambda place: settings)
+        patch.setenv("AWS_MAX_ATTEMPTS", "1")
+        assert verb.run_wal(site.place, now=True) == FAILED
+    assert "bucket: " in capsys.readouterr().out
+    assert site.numbers() == before
+    sizes = docker(
+        "exec", site.place.names.wal, "sh", "-c", f"find {RECEIVED} -type f -empty ! -name '*.*'"
+    )
+    assert sizes.split()
+    assert verb.run_wal(site.place) == DONE
+    assert site.numbers() == [*before, before[-1] + 1]
+
+
+def test_a_base_backup_and_the_log_are_proved_by_a_recovery(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb.run_base(site.place) == DONE
+    site.sql("UPDATE users SET name = 'after the base' WHERE id = 1")
+    assert verb.run_wal(site.place, now=True) == DONE
+    assert verb.verify(site.place) == DONE
+    assert "recovered until " in capsys.readouterr().out
+    assert verb.listed(site.place, as_json=True) == DONE
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["folder"].startswith("database/base/")
+    assert entry["restored"] is True
+
+
+def test_a_dropped_table_is_back_as_it_was_just_before(site: Site) -> None:
+    site.sql("INSERT INTO users VALUES (9001, 'before it happened')")
+    before = site.now()
+    site.sql("INSERT INTO users VALUES (9002, 'a moment later')", "DROP TABLE users")
+    assert verb.run_wal(site.place, now=True) == DONE
+    with recovered(site, datetime.fromisoformat(before)) as place:
+        found = place.sql("SELECT name FROM users WHERE id >= 9000")
+        assert found == "before it happened"
+
+
+def test_nothing_after_a_time_is_no_reason_to_miss_it(site: Site) -> None:
+    """PostgreSQL would refuse: it never sees anything later."""
+    site.sql("CREATE TABLE quiet (id int)", "INSERT INTO quiet VALUES (7)")
+    assert verb.run_wal(site.place, now=True) == DONE
+    newest = max(piece.closed for piece in site.pieces())
+    with recovered(site, newest) as place:
+        assert place.sql("SELECT id FROM quiet") == "7"
+
+
+@contextmanager
+def recovered(site: Site, at: datetime) -> Iterator[Scratch]:
+    place, settings = site.place, site.settings
+    with verb._opened(place) as found:
+        assert found.bucket
+        bases = [s.manifest for s in found.bucket.catalogue().backups if s.manifest]
+        reach = towards(at, bases, found.bucket.wal(), datetime.now(UTC))
+        scratch = Scratch(place.docker, place.names, settings, IMAGE, ourselves())
+        trial = ScratchTrial(scratch)
+        with trial.bare(print) as folder:
+            key = packing.identity(settings.backups.identity)
+            recovery = Recovery(trial.shell, folder, trial.client, settings.postgres, key)
+            recovery.go(found.bucket, reach, at)
+            yield scratch
+
+
+def test_the_log_s_times_and_its_loss_are_told(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb.status(site.place, as_json=True)
+    log = json.loads(capsys.readouterr().out)["log"]
+    assert log["rpo_seconds"] <= CLOSE_SECONDS
+    assert log["slot"] == "reserved"
+    (reach,) = log["reachable"]
+    assert reach["until"] == max(piece.closed for piece in site.pieces()).isoformat()
+
+
+def test_a_gap_is_named_with_the_last_time_that_can_be_reached(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody may delete in the bucket; something did."""
+    for _ in range(2):
+        site.sql("CREATE TABLE IF NOT EXISTS later (id int)", "INSERT INTO later VALUES (1)")
+        assert verb.run_wal(site.place, now=True) == DONE
+    *_, lost, _ = (n for n in site.numbers())
+    for piece in site.pieces():
+        if is_segment(piece.name) and Segment.of(piece.name).number == lost:
+            site.moto.client("s3").delete_object(Bucket=BUCKET, Key=piece.key)
+    capsys.readouterr()
+    assert verb.status(site.place) == FAILED
+    assert f"after segment {Segment(lost, 1)}, which is missing" in capsys.readouterr().out
+
+
+def test_a_slot_that_was_lost_is_made_anew_by_the_next_base_backup(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last of this file: what was in between is gone."""
+    docker("stop", site.place.names.wal)
+    site.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'", "SELECT pg_reload_conf()")
+    site.sql("ALTER SYSTEM SET wal_keep_size = '0'", "SELECT pg_reload_conf()")
+    for _ in range(4):
+        site.sql("INSERT INTO later VALUES (1)", "SELECT pg_switch_wal()")
+    state = "SELECT wal_status FROM pg_replication_slots"
+    wait_until(lambda: site.sql("CHECKPOINT", state) == "lost", "the slot is not given up")
+    verb.status(site.place)
+    assert f"the database has given up slot {SLOT}" in capsys.readouterr().out
+    assert verb.run_base(site.place) == DONE
+    docker("start", site.place.names.wal)
+    site.is_received()
+    site.sql("INSERT INTO later VALUES (2)")
+    assert verb.run_wal(site.place, now=True) == DONE
+    capsys.readouterr()
+    verb.status(site.place, as_json=True)
+    log = json.loads(capsys.readouterr().out)["log"]
+    assert log["slot"] not in ("", "lost")
+    newest = max(piece.closed for piece in site.pieces())
+    assert log["reachable"][-1]["until"] == newest.isoformat()

@@ -75,7 +75,7 @@ class Edge(pulumi.ComponentResource):
                 check=Check(("CMD", "test", "-S", "/run/switch.sock"), 10, 5, 3, 10),
             ),
             site,
-            site.docker_options(self, [redis]),
+            site.lasting_options(self, [redis]),
         )
         self.nginx = self._nginx(self._configuration())
         self.ready = self._healthy()
@@ -173,7 +173,7 @@ class Edge(pulumi.ComponentResource):
                 ports=ports,
             ),
             self._site,
-            self._site.docker_options(self, [configured]),
+            self._site.lasting_options(self, [configured]),
         )
 
     def _healthy(self) -> pulumi.Resource:

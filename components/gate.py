@@ -21,24 +21,34 @@ from rollout.state import HostState
 
 
 def gate(
-    plan: Plan, state: HostState, settings: Settings, checklist: tuple[Item, ...] = ()
+    plan: Plan,
+    state: HostState,
+    settings: Settings,
+    checklist: tuple[Item, ...] = (),
+    maintenance: steps.Maintenance | None = None,
 ) -> command.local.Command:
-    """Declare it, after the configuration that it stands on. A run that changes no traffic declares
-    the gate of the run before it with its evidence, be it one whose switch failed."""
-    settled = None if plan.changes_traffic else [*DESCRIPTION, "triggers"]
+    """Declare it, after the configuration that it stands on. A run that neither changes traffic nor
+    is a maintenance declares the gate of the run before it with its evidence, be it one whose
+    switch failed."""
+    settled = None if plan.changes_traffic or maintenance else [*DESCRIPTION, "triggers"]
+    under = [maintenance.change] if maintenance else []
     return step(
         GATE,
-        carried(plan, state, settings, checklist),
+        carried(plan, state, settings, checklist, maintenance),
         settings,
         pulumi.ResourceOptions(
             parent=Configuration("configuration", settings), ignore_changes=settled
         ),
-        key=f"{plan.target.identity if plan.target else ''}@{plan.serial}",
+        key=" ".join([f"{plan.target.identity if plan.target else ''}@{plan.serial}", *under]),
     )
 
 
 def carried(
-    plan: Plan, state: HostState, settings: Settings, checklist: tuple[Item, ...] = ()
+    plan: Plan,
+    state: HostState,
+    settings: Settings,
+    checklist: tuple[Item, ...] = (),
+    maintenance: steps.Maintenance | None = None,
 ) -> steps.Gate:
     """What policies judge: the plan, what the host remembers of its target, and the checklist's
     items. Not the evidence behind them, which holds people's contacts."""
@@ -62,4 +72,5 @@ def carried(
         withdrawn={identity: gone.serial for identity, gone in state.withdrawn.items()},
         reinstate=settings.deployment.reinstate,
         checklist=checklist,
+        maintenance=maintenance,
     )

@@ -95,7 +95,7 @@ class Postgres(pulumi.ComponentResource):
                 init=True,
             ),
             site,
-            site.docker_options(self, [written]),
+            site.lasting_options(self, [written]),
         )
         self.ready = step(
             "postgres-roles",

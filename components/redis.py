@@ -80,6 +80,6 @@ class Redis(pulumi.ComponentResource):
                 stop_seconds=60,
             ),
             site,
-            site.docker_options(self, [written]),
+            site.lasting_options(self, [written]),
         )
         self.register_outputs({"container": self.ready.name})

@@ -20,6 +20,8 @@ class Site:
     names: Names
     provider: docker.Provider
     gate: pulumi.Resource
+    maintenance: bool = False
+    """Whether this run may replace what no deploy does."""
 
     def options(
         self,
@@ -55,3 +57,9 @@ class Site:
         options = self.options(parent, after, frozen=frozen, protect=protect)
         options.provider = self.provider
         return options
+
+    def lasting_options(
+        self, parent: pulumi.Resource, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.ResourceOptions:
+        """Of a container that outlives every deploy: only a maintenance replaces it."""
+        return self.docker_options(parent, after, protect=not self.maintenance)

@@ -37,6 +37,7 @@ from rollout.plan import DeclaredSlot, Plan, plan
 from rollout.release import ImageIdentity, image_tag, missing_secrets, wanted_release
 from rollout.settings import Settings, SettingsError
 from rollout.state import HostState, Release, Slot
+from rollout.steps import Maintenance
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Run:
     switch_image: str
     stopped: tuple[Stopped, ...] = ()
     checklist: tuple[Item, ...] = ()
+    maintenance: Maintenance | None = None
 
 
 def begin() -> Run:
@@ -70,12 +72,13 @@ def begin() -> Run:
         switch_image = _switch_image(settings, look)
         standing = look.stopped.result() if observation.source == "host" else ()
         items = _checklist(settings, root, observation, decided)
+        allowed = _maintenance(settings, root)
     except (SettingsError, OpsError) as error:
         stop(str(error))
     if decided.action == "refuse":
         stop(decided.reason)
     pulumi.log.info(f"plan: {decided.action}: {decided.reason}")
-    return Run(settings, names, observation, decided, switch_image, standing, items)
+    return Run(settings, names, observation, decided, switch_image, standing, items, allowed)
 
 
 class System:
@@ -84,8 +87,10 @@ class System:
     def __init__(self, run: Run) -> None:
         self.run = run
         settings = run.settings
-        self.gate = gate(run.plan, run.observation.view.state, settings, run.checklist)
-        self.site = Site(settings, run.names, provider(settings), self.gate)
+        self.gate = gate(
+            run.plan, run.observation.view.state, settings, run.checklist, run.maintenance
+        )
+        self.site = Site(settings, run.names, provider(settings), self.gate, bool(run.maintenance))
         subnets = settings.networks
         self.networks = Networks(
             "networks",
@@ -208,6 +213,21 @@ def _checklist(
     )
     phase: Phase = "preview" if pulumi.runtime.is_dry_run() else "up"
     return items(sources, version, phase, observation)
+
+
+def _maintenance(settings: Settings, root: Path) -> Maintenance | None:
+    """The change that allows this run to replace what no deploy does. One that does not (any more)
+    stops no run, a rollback least of all: everything is protected then, as always."""
+    name = settings.deployment.maintenance
+    if not name:
+        return None
+    from ops.maintenance import allowed  # with git and the records: other runs do without
+
+    found = allowed(root, name, settings.checklist.lead_hours)
+    if isinstance(found, Maintenance):
+        return found
+    pulumi.log.warn(f"{name} allows no maintenance, and all stays protected: {found}")
+    return None
 
 
 def _stale_dump(slot: DeclaredSlot, markers: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ PROJECT = "ytempire"
 PROJECT_FILE = "Pulumi.yaml"
 VERSION = "version"
 REINSTATE = "reinstate"
+MAINTENANCE = "maintenance"
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -14,8 +14,7 @@ from pulumi_policy import ResourceValidationPolicy, Severity
 from policies.rule import Check, Subject, rule
 from policies.steps import COMMAND
 from rollout.names import GATE, PARAMETERS
-
-MOVES_TRAFFIC = ("deploy", "switch")
+from rollout.plan import MOVES_TRAFFIC
 
 Plan = dict[str, Any]
 

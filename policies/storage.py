@@ -16,8 +16,8 @@ from pulumi_policy import PolicyResource, Severity
 
 from policies.containers import CONTAINER
 from policies.rule import Limit, Subject, rule, stack_rule
-from policies.told import protects
-from rollout.names import PART_LABEL
+from policies.told import maintains, protects
+from rollout.names import DATASTORES, EDGE, PART_LABEL
 from rollout.retention import LIFECYCLE, TAG, UNDO_DAYS, LifecycleRule
 
 VOLUME = "docker:index/volume:Volume"
@@ -39,9 +39,6 @@ SETTINGS = {
     VERSIONING: "versions",
     LIFETIMES: "a lifecycle",
 }
-
-DATASTORES = frozenset({"postgres", "redis"})
-EDGE = frozenset({"nginx", "switch"})
 
 _ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
@@ -210,7 +207,7 @@ def bucket_is_protected(bucket: Subject) -> Iterator[str]:
 def _of_parts(parts: frozenset[str]) -> Callable[[Subject], Iterator[str]]:
     def check(container: Subject) -> Iterator[str]:
         labels = {item["label"]: item["value"] for item in container.get("labels") or ()}
-        if labels.get(PART_LABEL) in parts:
+        if labels.get(PART_LABEL) in parts and not maintains():
             yield from is_protected(container)
 
     return check
@@ -336,19 +333,19 @@ POLICIES = [
     rule(
         CONTAINER,
         "datastore-is-protected",
-        "A deploy neither replaces nor deletes PostgreSQL or Redis.",
+        "A deploy neither replaces nor deletes PostgreSQL or Redis; a maintenance may.",
         _of_parts(DATASTORES),
         severity=Severity.CRITICAL,
-        remedy="Set protect.",
+        remedy="Set protect, or name the maintenance's change.",
         source="operations manual: 7.1",
     ),
     rule(
         CONTAINER,
         "edge-is-protected",
-        "A deploy neither replaces nor deletes nginx, which serves, or the switch.",
+        "A deploy neither replaces nor deletes nginx, or the switch; a maintenance may.",
         _of_parts(EDGE),
         severity=Severity.CRITICAL,
-        remedy="Set protect.",
+        remedy="Set protect, or name the maintenance's change.",
         source="operations manual: 7.1",
     ),
     stack_rule(

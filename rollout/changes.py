@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rollout.evidence import Requested
 from rollout.records import Approval, Change, ChangeState, Documentation, Entry, Status
 
 LEAD = "team-lead"
+_NEW_MAINTENANCE = "ytops change new --kind service-upgrade --description TEXT"
 
 _NEXT: dict[ChangeState, tuple[ChangeState, ...]] = {
     ChangeState.NEW: (ChangeState.APPROVED, ChangeState.CLOSED),
@@ -176,6 +178,42 @@ def lead_time(change: Change, now: datetime, hours: float) -> Verdict:
     return Verdict(Status.FAIL, words, requested, next=wait.rstrip("` ") + "`")
 
 
+def believed(found: Requested) -> Verdict | None:
+    """Why the records of changes can't be believed; None where they can."""
+    if found.tampered:
+        command = "bring back what git has: `git checkout -- changes`, or revert the commit"
+        return Verdict(Status.FAIL, "; ".join(found.tampered), next=command)
+    if found.uncommitted:
+        words = f"not committed, so that nobody reviewed it: {', '.join(found.uncommitted)}"
+        command = "commit it, and have the pull request reviewed"
+        return Verdict(Status.FAIL, words, next=command)
+    return None
+
+
+def allows_maintenance(found: Requested, now: datetime, hours: float) -> Verdict:
+    """Whether what no deploy replaces may be replaced under the change that was found: a named
+    person approved it, it is for no release, not done yet, and a normal one was asked for in time.
+    What a kind alone approves is routine, and this is not."""
+    change = found.change
+    if change is None:
+        return Verdict(Status.FAIL, "no change is named", next=f"`{_NEW_MAINTENANCE}`")
+    if change.release:
+        words = f"{change.id} is for {change.release}, not for a maintenance"
+        return Verdict(Status.FAIL, words, next=f"`{_NEW_MAINTENANCE}`, without a release")
+    if change.state is ChangeState.DONE:
+        words = f"the maintenance of {change.id} is done"
+        command = f"`pulumi config rm maintenance`; for another one `{_NEW_MAINTENANCE}`"
+        return Verdict(Status.FAIL, words, change.history[-1].at, command)
+    if _is_automatic(change):
+        words = f"{change.id} is a standard change, which is approved by its kind alone"
+        return Verdict(Status.FAIL, words, next=f"`{_NEW_MAINTENANCE}`, a normal one")
+    verdict = believed(found) or approved(change, "")
+    if verdict.status is Status.PASS and change.category == "normal":
+        asked = lead_time(change, now, hours)
+        return verdict if asked.status is Status.PASS else asked
+    return verdict
+
+
 def excuse(change: Change | None, version: str) -> str:
     """Whose word and which reason let this version pass by what an emergency may; empty where
     nobody's does."""
@@ -213,7 +251,7 @@ def owing(changes: Iterable[Change]) -> Iterator[str]:
 
 
 def _unusable(change: Change, version: str) -> Verdict | None:
-    if change.release != version:
+    if (change.release or "") != version:
         words = f"{change.id} is for {change.release or 'no release'}, not for {version}"
         command = f"name {version}'s change in releases/{version}.yaml, or `ytops change new`"
         return Verdict(Status.FAIL, words, next=command)

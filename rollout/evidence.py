@@ -152,13 +152,13 @@ class History(Fact):
 
 
 class Requested(Fact):
-    """The change that the deploy names, and what is wrong with the records of changes.
+    """The change that a deploy or maintenance names, and what is wrong with the records of changes.
     `emergencies` are the others whose deploy nobody has documented."""
 
     change: Change | None
     tampered: tuple[str, ...] = ()
     uncommitted: tuple[str, ...] = ()
-    """Of the release's own records, those that git does not have as they lie here."""
+    """Of its own records, those that git does not have as they lie here."""
     emergencies: tuple[str, ...] = ()
 
 

@@ -388,16 +388,12 @@ def change(case: Case) -> Found:
     fact, limit = case.evidence.change, "a change request that is approved"
     if isinstance(fact, Unknown):
         return _unknown(fact, limit)
-    if fact.tampered:
-        command = "bring back what git has: `git checkout -- changes`, or revert the commit"
-        return _say(fact, False, "; ".join(fact.tampered), limit, command)
-    if fact.uncommitted:
-        words = f"not committed, so that nobody reviewed it: {_listed(fact.uncommitted)}"
-        return _say(fact, False, words, limit, "commit it, and have the pull request reviewed")
-    if fact.change is None:
+    verdict = changes.believed(fact)
+    if fact.change:
+        verdict = verdict or changes.approved(fact.change, case.version)
+    if verdict is None:
         words = f"releases/{case.version}.yaml names no change request"
         return _say(fact, False, words, limit)
-    verdict = changes.approved(fact.change, case.version)
     return _say(fact, verdict.status, verdict.words, limit, verdict.next)
 
 

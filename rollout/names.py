@@ -15,6 +15,10 @@ PART_LABEL = "ytempire.part"
 COLOUR_LABEL = "ytempire.colour"
 RELEASE_LABEL = "ytempire.release"
 
+# The containers that outlive every deploy: only a maintenance replaces them.
+DATASTORES = frozenset({"postgres", "redis"})
+EDGE = frozenset({"nginx", "switch"})
+
 # The variable that a step's parameters travel in, as JSON.
 PARAMETERS = "STEP"
 

@@ -13,6 +13,7 @@ from rollout.names import COLOURS, Colour, other
 from rollout.state import HostState, Pointer, Release, Slot, Wanted
 
 Action = Literal["nothing", "keep", "switch", "deploy", "refuse"]
+MOVES_TRAFFIC = ("switch", "deploy")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Plan:
 
     @property
     def changes_traffic(self) -> bool:
-        return self.action in ("switch", "deploy")
+        return self.action in MOVES_TRAFFIC
 
     def brings_a_release(self, state: HostState) -> bool:
         """Whether users get a release that they didn't have: what the checklist is for. A rollback

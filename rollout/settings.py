@@ -390,6 +390,7 @@ class Deployment(Group):
 
     version: Annotated[str, AfterValidator(_version)]
     reinstate: str
+    maintenance: str
     environment: Filled
     protect: bool
     docker_host: Annotated[str, AfterValidator(_docker_host)] = Field(alias="dockerHost")

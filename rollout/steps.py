@@ -31,6 +31,13 @@ class GateSlot(Record):
     frozen: bool
 
 
+class Maintenance(Record):
+    """The change under which a run may replace what no deploy does, and whose word that is."""
+
+    change: str
+    word: str
+
+
 class Gate(Record):
     """Everything that changes production depends on it. `draining` and the keys of `withdrawn` are
     identities, its values the switches that withdrew them. `checklist` is empty where nobody asks
@@ -47,6 +54,7 @@ class Gate(Record):
     withdrawn: dict[str, int] = Field(default_factory=dict)
     reinstate: str = ""
     checklist: tuple[Item, ...] = ()
+    maintenance: Maintenance | None = None
 
 
 class Claim(Record):

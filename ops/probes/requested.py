@@ -13,21 +13,23 @@ from rollout.records import ReleaseRecord, change_path, release_path
 
 
 def requested(root: Path, release: ReleaseRecord) -> Requested:
-    """Raises RecordError where a record can't be read, be it another one: it may be an emergency
-    that nobody documented."""
+    """Of a deploy. Raises RecordError where a record can't be read, be it another one: it may be an
+    emergency that nobody documented."""
+    return named(root, release.change, release_path(release.version))
+
+
+def named(root: Path, name: str | None, *papers: Path) -> Requested:
+    """The change of this name, which goes with these papers. Raises RecordError."""
     changes, git = Changes(root), Git(root)
     found = changes.all()
-    own = [
-        release_path(release.version),
-        *([change_path(release.change)] if release.change else []),
-    ]
+    own = [*papers, *([change_path(name)] if name else [])]
     return Requested(
         by=f"{FOLDER}/",
         at=datetime.now(UTC),
-        change=changes.get(release.change) if release.change else None,
+        change=changes.get(name) if name else None,
         tampered=changes.tampered(),
         uncommitted=tuple(str(path) for path in own if not git.has(path)),
         emergencies=tuple(
-            change.id for change in found if change.id != release.change and is_undocumented(change)
+            change.id for change in found if change.id != name and is_undocumented(change)
         ),
     )

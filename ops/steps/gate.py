@@ -8,13 +8,14 @@ from __future__ import annotations
 from ops.docker import Say
 from ops.errors import OpsError
 from rollout.checklist import blocking, refusal, waived
+from rollout.plan import MOVES_TRAFFIC
 from rollout.steps import Gate
-
-MOVES_TRAFFIC = ("switch", "deploy")
 
 
 def run(parameters: Gate, say: Say) -> None:
     say(f"{parameters.action}: {parameters.reason or 'no release serves, none is asked for'}")
+    if parameters.maintenance:
+        say(f"maintenance: {parameters.maintenance.word}; datastores and edge may be replaced")
     stops = blocking(parameters.checklist)
     if stops:
         lines = "".join(f"\n  {refusal(item)}" for item in stops)

@@ -61,7 +61,11 @@ class Deploy:
         """Nothing of a rollback: it is no change's deploy."""
         if self.run.straight or view.edge is None:
             return []
-        return trace.deployed(self.run.place, self.run.engine, view.edge.identity)
+        place, engine = self.run.place, self.run.engine
+        return [
+            *trace.deployed(place, engine, view.edge.identity),
+            *trace.maintained(place, engine),
+        ]
 
     def _after_failure(self) -> list[str]:
         view = _seen(self.run.place)

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass, field
 
 from ops.engine import Ended
+from ops.stackfile import MAINTENANCE
 from ops.verbs._events import Event
 from ops.verbs._exit import FAILED, INTERRUPTED, MISUSED, REFUSED, UNREACHABLE
 from ops.verbs._paper import indented
+from rollout.names import DATASTORES, EDGE, GATE
 
 # `exit status 1: running "ytops-step healthy":`, which the command provider puts before the
 # command's own words.
@@ -23,6 +25,7 @@ _EMPTY = re.compile(r"^(update|preview|refresh) (failed|canceled|cancelled)$")
 _MEANING: tuple[tuple[int, str], ...] = (
     (UNREACHABLE, r"The Docker host .* does not answer"),
     (REFUSED, r"deploys are locked by|was withdrawn at|the host has no record of how it was"),
+    (REFUSED, r"The checklist stops this deploy|is protected, and no deploy replaces it"),
     (REFUSED, r"the stack is currently locked|[Aa]nother update is currently in progress"),
     (MISUSED, r"mistakes? in the configuration of|is neither on .* nor in its registry"),
     (MISUSED, r"no stack named|passphrase|secrets? (manager|provider)"),
@@ -32,6 +35,8 @@ _MEANING: tuple[tuple[int, str], ...] = (
 # 0.0.0.0:80:172.17.0.2:8080/tcp: address already in use`, `listen tcp4 0.0.0.0:80: bind: …`.
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use")
 _HOST_PORT = re.compile(r"(?:Bind for|host port(?: for)?|listen tcp\d?) \S*?:(?P<port>\d+)\b")
+# What the engine says of a resource that was protected and still is, on two lines.
+_PROTECTED = re.compile(r'unable to replace resource "\S*::(?P<name>[\w-]+)"\s+as it is currently')
 # What the engine says of a plugin or a language host that is not there any more.
 _LOST = re.compile(
     r"error reading from server: EOF|transport is closing|transport: Error while dialing|"
@@ -69,7 +74,8 @@ class Failure:
             return "\n".join(["Refused by policy:", *(indented(text) for text in self.refusals)])
         if ended.asked_to_stop:
             return "Interrupted."
-        said = [_lost(text) or _brief(text) for texts in self.words.values() for text in texts]
+        texts = [text for found in self.words.values() for text in found]
+        said = [_protected(text) or _lost(text) or _brief(text) for text in texts]
         return "\n".join(said) or _cli(ended.errors) or _wordless(ended.code)
 
     def code(self, ended: Ended) -> int:
@@ -77,8 +83,10 @@ class Failure:
             return INTERRUPTED
         if self.refusals and not self.failed:
             return REFUSED
+        # A step's last log lines may hold any words; the gate says only its own.
+        alone = set(self.failed.values()) == {GATE}
         meaning = meaning_of(self.message(ended))
-        if self.failed and meaning != UNREACHABLE:
+        if self.failed and meaning != UNREACHABLE and not (alone and meaning == REFUSED):
             return FAILED
         return meaning
 
@@ -117,6 +125,18 @@ def _port_taken(words: str) -> str:
         f"{port} of the Docker host is in use by something else, and the edge wants it.\n"
         "Next: `ss -ltnp` there says by what; end that, or "
         "`pulumi config set edgeHttpPort PORT` (edgeHttpsPort for the other); then this again."
+    )
+
+
+def _protected(text: str) -> str:
+    """Who may replace it and how, where the engine said that it may not; else an empty string."""
+    found = _PROTECTED.search(text)
+    if found is None or found["name"] not in DATASTORES | EDGE:
+        return ""
+    return (
+        f"{found['name']} is protected, and no deploy replaces it; a maintenance may.\n"
+        "Next: `ytops change new --kind service-upgrade --description TEXT`; once that is approved "
+        f"and committed, `pulumi config set {MAINTENANCE} CR-N`, then this again."
     )
 
 

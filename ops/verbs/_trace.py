@@ -14,6 +14,7 @@ from ops.engine import Engine
 from ops.errors import OpsError
 from ops.gather import read_release
 from ops.notify import send
+from ops.stackfile import MAINTENANCE
 from ops.verbs._change import version_of
 from ops.verbs._exit import Refused
 from ops.verbs._night import person
@@ -21,6 +22,7 @@ from ops.verbs._paper import say
 from ops.verbs._place import Place
 from ops.verbs.announce import webhook
 from rollout.changes import ChangeRefused, is_done
+from rollout.plan import MOVES_TRAFFIC
 from rollout.records import Change, change_path, release_path
 
 # In the place of what was waived, where nobody can tell: an empty list would say "nothing".
@@ -48,40 +50,83 @@ def write(place: Place, engine: Engine, change: Change, identity: str, by: str =
     waived = passed(engine.recorded().gate, identity)
     if waived is None:
         waived = NOT_KNOWN if change.category == "emergency" else ()
-    try:
-        done = Changes(place.root).done(change.id, person(place, by), identity, waived)
-    except ChangeRefused as error:
-        raise Refused(str(error)) from None
+    done = _done(place, change, by, identity, waived)
     path = change_path(change.id)
     if change.category != "emergency":
         return [f"{change.id} is done: commit {path}."]
-    _announce(place, done, identity, waived)
+    _announce(place, done, f"{identity} went out", identity, waived)
     return [
         f"{change.id}, an emergency, is done. It passed by {_listed(waived)}. "
         f"Next: commit {path}, then `ytops change close {change.id} --document TEXT`"
     ]
 
 
+def maintained(place: Place, engine: Engine) -> list[str]:
+    """What to tell after a run whose stack file names a maintenance: that it is done, which lets
+    nothing more be replaced under it. Where the gate had none, the program has said why."""
+    name = place.configuration.get(MAINTENANCE)
+    if not name:
+        return []
+    try:
+        change = Changes(place.root).get(name)
+        if change.state in ("done", "closed"):
+            return []
+        return write_maintenance(place, engine, change)
+    except Refused:
+        return []
+    except OpsError as error:
+        return [f"{name} does not say that its maintenance is done: {error}"]
+
+
+def write_maintenance(place: Place, engine: Engine, change: Change, by: str = "") -> list[str]:
+    """Raises Refused where the last run with a word at the gate was not this maintenance."""
+    carried = json.loads(engine.recorded().gate or "{}").get("maintenance") or {}
+    if carried.get("change") != change.id:
+        raise Refused(
+            f"{change.id} is for no release, and the last run was no maintenance under it. "
+            f"Next: `pulumi config set {MAINTENANCE} {change.id}`, then `ytops up`; or "
+            f"`ytops change close {change.id}`"
+        )
+    waived = ("lead-time",) if change.category == "emergency" else ()
+    done = _done(place, change, by, str(carried["word"]), waived)
+    if waived:
+        _announce(place, done, "datastores or edge were replaced", "maintenance", waived)
+    return [
+        f"The maintenance of {change.id} is done: `pulumi config rm {MAINTENANCE}`, commit "
+        f"{change_path(change.id)}. The next run protects everything again: `ytops up`"
+    ]
+
+
 def passed(gate: str, identity: str) -> tuple[str, ...] | None:
     """The items that were waived for this release, as its gate carried them; None where the state
-    has another's: a later deploy failed, or `--target` passed the gate by."""
+    has another's: a later deploy failed, a maintenance followed, or `--target` passed it by."""
     carried = json.loads(gate) if gate else {}
-    if (carried.get("target") or {}).get("identity") != identity:
+    target = (carried.get("target") or {}).get("identity")
+    if target != identity or carried["action"] not in MOVES_TRAFFIC:
         return None
     return tuple(i["id"] for i in carried.get("checklist") or () if i["status"] == "waived")
 
 
-def _announce(place: Place, change: Change, identity: str, waived: tuple[str, ...]) -> None:
+def _done(place: Place, change: Change, by: str, note: str, waived: tuple[str, ...]) -> Change:
+    try:
+        return Changes(place.root).done(change.id, person(place, by), note, waived)
+    except ChangeRefused as error:
+        raise Refused(str(error)) from None
+
+
+def _announce(
+    place: Place, change: Change, what: str, target: str, waived: tuple[str, ...]
+) -> None:
     approver = ", ".join(approval.by for approval in change.approvals)
     text = (
-        f"YTEMPIRE {place.stack}: {identity} went out under the emergency change {change.id} "
+        f"YTEMPIRE {place.stack}: {what} under the emergency change {change.id} "
         f"({change.reason}), approved by {approver}. It passed by {_listed(waived)}. "
         "Not documented yet."
     )
     fields = {
         "event": "emergency",
         "stack": place.stack,
-        "target": identity,
+        "target": target,
         "change": change.id,
         "waived": ", ".join(waived),
     }

@@ -93,16 +93,20 @@ def schedule(place: Place, name: str, when: str, by: str = "") -> None:
 
 
 def done(place: Place, name: str, by: str = "") -> None:
-    """After a deploy by plain Pulumi; `ytops up` writes it itself."""
+    """After a run of plain Pulumi; `ytops up` writes it itself."""
     change = Changes(place.root).get(name)
+    engine = Engine(place.root, place.stack)
+    if change.release is None:
+        engine.check()
+        for line in trace.write_maintenance(place, engine, change, by):
+            say(line)
+        return
     live = observe(place.docker, place.names).view.edge
     if live is None or version_of(live.identity) != change.release:
         serves = f"{live.identity} serves" if live else "no release serves"
         raise Refused(
-            f"{name} is for {change.release or 'no release'}, and {serves}. "
-            f"Next: `ytops up {change.release or 'VERSION'}`"
+            f"{name} is for {change.release}, and {serves}. Next: `ytops up {change.release}`"
         )
-    engine = Engine(place.root, place.stack)
     engine.check()
     for line in trace.write(place, engine, change, live.identity, by):
         say(line)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ops.changes import Changes
 from ops.docker import Docker
 from ops.observe import image_identity
 from rollout.backups import MANIFEST, Folder
@@ -289,3 +290,63 @@ def test_a_rollback_at_noon_passes(world: World) -> None:
         assert outcome.ok, outcome.text
     assert world.live() == ("blue", "1.0.0")
     assert carried(world) == {}
+
+
+def test_what_no_deploy_replaces_a_maintenance_does_and_a_deploy_inside_it_goes_as_usual(
+    world: World,
+) -> None:
+    place = checkout(world)
+    tonight(place, world.stack)
+    documented = ("change", "close", "CR-4", "--document", "uploads were lost")
+    assert world.ytops(*documented).ok
+    record(place, "1.1.0", normal("CR-5", "1.1.0"))
+    place.record("changes/CR-6.yaml", normal("CR-6", "", release=None, approvals=[]))
+    place.commit("CR-6")
+    with world.setting("protect", True):
+        settle(world)  # the engine goes by what the run before has recorded
+        before, moved = host(world), world.setting("edgeBindAddress", "127.0.0.2")
+        with moved, world.setting("maintenance", "CR-6"):
+            outcome = world.ytops("up", "1.1.0", "--yes")
+            assert outcome.code == 3
+            assert "CR-6 allows no maintenance, and all stays protected: CR-6 (normal) has no " in (
+                flat(outcome)
+            )
+            assert "nginx is protected, and no deploy replaces it" in flat(outcome)
+            assert "`pulumi config set maintenance CR-N`" in flat(outcome)
+            assert host(world) == before
+            place.record("changes/CR-6.yaml", normal("CR-6", "", release=None))
+            place.commit("CR-6 is approved")
+            kept = world.containers()
+            outcome = world.ytops("up", "1.1.0", "--yes")
+            assert outcome.ok, outcome.text
+            assert "The maintenance of CR-6 is done" in outcome.text
+        now, nginx, postgres = world.containers(), world.name("nginx"), world.name("postgres")
+        assert now[nginx] != kept[nginx]
+        assert now[postgres] == kept[postgres]
+        assert world.live() == ("green", "1.1.0")
+        done = Changes(world.folder).get("CR-6").history[-1]
+        assert (str(done.state), done.note) == (
+            "done",
+            "CR-6 (normal) was approved by team-lead@example.org as team-lead",
+        )
+    settle(world)
+
+
+def test_after_a_maintenance_protection_stands_again(world: World) -> None:
+    """The change is still named: that it is done is enough."""
+    with world.setting("protect", True), world.setting("maintenance", "CR-6"):
+        settle(world)
+        before = host(world)
+        with world.setting("edgeBindAddress", "127.0.0.2"):
+            outcome = world.up(None)
+            assert not outcome.ok
+            assert "the maintenance of CR-6 is done" in flat(outcome)
+            assert "currently marked for protection" in flat(outcome)
+            assert host(world) == before
+    settle(world)
+
+
+def settle(world: World) -> None:
+    """Have the engine know what the stack file says now."""
+    outcome = world.up(None)
+    assert outcome.ok, outcome.text

@@ -275,6 +275,14 @@ def test_what_a_protected_stack_keeps_must_be_protected(
     assert violations(RULES, kind, inputs, "it", protect=True) == []
 
 
+@pytest.mark.usefixtures("protected")
+def test_a_maintenance_may_replace_datastores_and_edge_and_no_volume() -> None:
+    told.hear({"ytempire:protect": "true", "ytempire:maintenance": "CR-7"})
+    for part in ("postgres", "redis", "nginx", "switch"):
+        assert violations(RULES, CONTAINER, labelled(part), "it") == []
+    assert violations(RULES, VOLUME, {}, "it") == [f"volume-is-protected: it {KEPT}"]
+
+
 def test_a_pack_that_was_told_nothing_demands_protection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(told, "_told", [])
     assert violations(RULES, VOLUME, {}, "it") == [f"volume-is-protected: it {KEPT}"]

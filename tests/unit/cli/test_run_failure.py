@@ -8,15 +8,19 @@ import pytest
 
 from ops.docker import Docker
 from ops.engine import Ended
-from ops.errors import HostUnreachable
+from ops.errors import HostUnreachable, OpsError
+from ops.steps import gate
 from ops.verbs._events import parse
 from ops.verbs._exit import FAILED, INTERRUPTED, MISUSED, REFUSED, UNREACHABLE
 from ops.verbs._failure import Failure, meaning_of, step_words
+from rollout.evidence import Backup
 from rollout.plan import View, plan
 from rollout.settings import SettingsError
 from rollout.state import Hold, HostState
+from rollout.steps import Gate
 from tests.unit.cli.happy import BLUE, NEW, view, withdrawn
-from tests.unit.cli.test_run_progress import line, said
+from tests.unit.cli.test_run_progress import CONTAINER, line, said
+from tests.unit.rollout.night import FACT, items
 
 ENDED = Ended(1, "")
 STEP_WORDS = "The app ytempire-sandbox-green is not healthy.\nIts last lines:\n  boom"
@@ -113,6 +117,61 @@ def test_a_policy_violation_is_a_refusal_with_its_text() -> None:
     )
     assert refused.message(ENDED) == "Refused by policy:\n  window: X must be Y."
     assert refused.code(ENDED) == REFUSED
+
+
+def test_the_gate_s_own_step_refuses_like_a_policy() -> None:
+    stopped = items(backup=Backup(newest=None, **FACT))["backup"]
+    with pytest.raises(OpsError) as raised:
+        gate.run(
+            Gate(action="deploy", reason="", target=None, serial=2, checklist=(stopped,)), print
+        )
+    refused = failure(
+        said("gate", f'exit status 1: running "ytops-step gate":\n{raised.value}', "error"),
+        line("resOpFailedEvent", "gate"),
+    )
+    assert "  The checklist stops this deploy, and nothing was changed:\n    backup: " in (
+        refused.message(ENDED)
+    )
+    assert refused.code(ENDED) == REFUSED
+
+
+def test_a_gate_that_was_killed_refuses_nothing() -> None:
+    killed = failure(
+        said("gate", 'signal: killed: running "ytops-step gate":\n', "error"),
+        line("resOpFailedEvent", "gate"),
+    )
+    assert killed.code(ENDED) == FAILED
+
+
+def test_another_step_that_speaks_of_the_checklist_has_failed() -> None:
+    words = "Its last lines:\n  The checklist stops this deploy"
+    failed = failure(said("blue-app", words, "error"), line("resOpFailedEvent", "blue-app"))
+    assert failed.code(ENDED) == FAILED
+
+
+def protected(name: str) -> Failure:
+    """What the engine says before it replaces what was protected and still is."""
+    words = (
+        f'unable to replace resource "urn:pulumi:production::ytempire::{CONTAINER}::{name}"\n'
+        "as it is currently marked for protection. To unprotect the resource, remove the `protect` "
+        "flag from the resource in your Pulumi program and run `pulumi up`"
+    )
+    return failure(said(name, words, "error"), said("", "preview failed\n", "error"))
+
+
+@pytest.mark.parametrize("name", ["nginx", "switch", "postgres", "redis"])
+def test_what_no_deploy_replaces_names_the_maintenance(name: str) -> None:
+    refused = protected(name)
+    assert refused.message(ENDED) == (
+        f"{name} is protected, and no deploy replaces it; a maintenance may.\n"
+        "Next: `ytops change new --kind service-upgrade --description TEXT`; once that is approved "
+        "and committed, `pulumi config set maintenance CR-N`, then this again."
+    )
+    assert refused.code(ENDED) == REFUSED
+
+
+def test_what_a_maintenance_keeps_too_is_told_in_the_engine_s_words() -> None:
+    assert "currently marked for protection" in protected("volume-media").message(ENDED)
 
 
 def refusal(state: HostState) -> str:

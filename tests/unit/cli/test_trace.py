@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -259,3 +260,94 @@ def test_without_a_state_nothing_is_written(
     with pytest.raises(NotReady):
         verb.done(dark.checkout.place, "CR-17")
     assert str(dark.change.state) == "approved"
+
+
+# A maintenance
+
+WORD = "CR-17 (normal) was approved by team lead as team-lead"
+FOR_NO_RELEASE: dict[str, Any] = {"release": None, "approvals": []}
+
+
+def gate_of_a_maintenance(change: str = "CR-17", word: str = WORD) -> str:
+    target = Pointer(colour="green", identity=LIVE)
+    gate = steps.Gate(
+        action="nothing",
+        reason="",
+        target=target,
+        serial=2,
+        maintenance=steps.Maintenance(change=change, word=word),
+    )
+    return gate.model_dump_json()
+
+
+@pytest.fixture
+def maintained(night: Night, monkeypatch: pytest.MonkeyPatch) -> Night:
+    """The stack file names CR-17, which is for no release, and a run has gone under it."""
+    night.under(changes.approve(normal(**FOR_NO_RELEASE, history=NEW), TEAM_LEAD))
+    file = night.checkout.root / "Pulumi.sandbox.yaml"
+    file.write_text(f"{file.read_text()}  ytempire:maintenance: CR-17\n")
+    monkeypatch.setattr(Engine, "recorded", lambda self: Recorded(gate=gate_of_a_maintenance()))
+    return night
+
+
+def maintenance(night: Night) -> list[str]:
+    return trace.maintained(night.checkout.place, Engine(night.checkout.root, "sandbox"))
+
+
+def test_a_maintenance_is_written_down_and_can_be_used_no_more(maintained: Night) -> None:
+    assert maintenance(maintained) == [
+        "The maintenance of CR-17 is done: `pulumi config rm maintenance`, commit "
+        "changes/CR-17.yaml. The next run protects everything again: `ytops up`"
+    ]
+    last = maintained.change.history[-1]
+    assert (str(last.state), last.note) == ("done", WORD)
+    assert changes.allows_maintenance(requested(maintained.change), NOW, 0).words == (
+        "the maintenance of CR-17 is done"
+    )
+    assert maintenance(maintained) == []
+    assert maintained.site.heard == []
+
+
+def test_an_emergency_s_maintenance_is_announced(
+    maintained: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maintained.under(changes.approve(emergency(**FOR_NO_RELEASE), BY_OPS_LEAD))
+    (told,) = maintenance(maintained)
+    assert told.startswith("The maintenance of CR-17 is done")
+    ((_, _, body),) = maintained.site.heard
+    assert json.loads(body)["text"] == (
+        "YTEMPIRE sandbox: datastores or edge were replaced under the emergency change CR-17 "
+        "(uploads are lost), approved by ops lead. It passed by lead-time. Not documented yet."
+    )
+
+
+def test_a_run_that_was_no_maintenance_writes_none(
+    maintained: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "recorded", lambda self: Recorded(gate=carried()))
+    assert maintenance(maintained) == []
+    with pytest.raises(Refused) as caught:
+        verb.done(maintained.checkout.place, "CR-17")
+    assert str(caught.value) == (
+        "CR-17 is for no release, and the last run was no maintenance under it. Next: `pulumi "
+        "config set maintenance CR-17`, then `ytops up`; or `ytops change close CR-17`"
+    )
+
+
+def test_after_plain_pulumi_a_maintenance_is_written_by_hand(
+    maintained: Night, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb.done(maintained.checkout.place, "CR-17")
+    assert capsys.readouterr().out.startswith("The maintenance of CR-17 is done")
+
+
+def test_a_maintenance_whose_record_is_gone_fails_nothing(maintained: Night) -> None:
+    (maintained.checkout.root / FILE).unlink()
+    assert maintenance(maintained) == [
+        "CR-17 does not say that its maintenance is done: There is no changes/CR-17.yaml. "
+        "Next: `ytops change list`"
+    ]
+
+
+def test_the_gate_of_a_maintenance_does_not_say_what_a_deploy_waived() -> None:
+    assert trace.passed(gate_of_a_maintenance(), LIVE) is None

@@ -20,9 +20,9 @@ from rollout.checklist import ITEMS
 from rollout.evidence import Evidence
 from rollout.state import HostState
 from tests.policies.judge import resource_rules, violations
-from tests.unit.components.program import Declaration, deployed, run
+from tests.unit.components.program import NETWORK, VOLUME, Declaration, deployed, run
 from tests.unit.rollout.host_model import Host
-from tests.unit.rollout.night import NOW, ONE_BROKEN, evidence
+from tests.unit.rollout.night import NOW, ONE_BROKEN, change, evidence, requested
 from tests.unit.stack_files import PLACEHOLDERS, ROOT
 
 PACK = resource_rules(
@@ -194,3 +194,53 @@ def test_the_sandbox_is_run_without_them() -> None:
 def test_another_pack_may_stand_beside_ours(tmp_path: Path) -> None:
     both = f"{tmp_path},{ROOT / 'policies'}"
     assert run("production", Host(), version="1.0.0", policies=both).step("gate")
+
+
+# Maintenance
+
+LASTING = ("postgres", "redis", "nginx", "switch")
+
+
+def maintained(monkeypatch: pytest.MonkeyPatch, **given: Any) -> Declaration:
+    """A run of production with nothing to deploy that names a change."""
+    found = requested(change(**{"release": None, **given}))
+    monkeypatch.setattr("ops.maintenance.named", lambda root, name: found)
+    return run("production", deployed("production", "1.0.0"), version="1.0.0", maintenance="CR-17")
+
+
+def test_under_an_approved_change_datastores_and_edge_may_be_replaced_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    declared = maintained(monkeypatch)
+    assert not any(declared.container(name).protect for name in LASTING)
+    kept = [r for kind in (VOLUME, NETWORK) for r in declared.of(kind)]
+    assert kept
+    assert all(r.protect for r in kept)
+    gate = declared.step("gate")
+    assert gate.ignore == ()
+    assert json.loads(gate.inputs["environment"]["STEP"])["maintenance"] == {
+        "change": "CR-17",
+        "word": "CR-17 (normal) was approved by team lead as team-lead",
+    }
+
+
+def test_a_change_that_does_not_allow_it_protects_as_always_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    declared = maintained(monkeypatch, approvals=[])
+    assert all(declared.container(name).protect for name in LASTING)
+    assert "environment" in declared.step("gate").ignore
+    (warning,) = declared.warnings
+    assert warning == (
+        "CR-17 allows no maintenance, and all stays protected: CR-17 (normal) has no signature, "
+        "and not a team lead's approval. Next: `ytops change approve CR-17 --role team-lead`, by "
+        "another than its requestor"
+    )
+
+
+def test_a_change_that_is_not_there_stops_nothing_either() -> None:
+    host = deployed("production", "1.0.0")
+    declared = run("production", host, version="1.0.0", maintenance="CR-0")
+    assert all(declared.container(name).protect for name in LASTING)
+    (warning,) = declared.warnings
+    assert warning.endswith("There is no changes/CR-0.yaml. Next: `ytops change list`")

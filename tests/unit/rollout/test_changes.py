@@ -10,9 +10,11 @@ import pytest
 from rollout import changes
 from rollout.changes import ChangeRefused
 from rollout.records import Approval, Change, ChangeState, Status
-from tests.unit.rollout.night import LEAD, NOW, VERSION, change, emergency
+from tests.unit.rollout.night import LEAD, NOW, VERSION, change, emergency, requested
 
-NEW = {"approvals": [], "history": [{"at": NOW, "by": "deployer", "state": "new"}]}
+BEGUN = {"at": NOW, "by": "deployer", "state": "new"}
+DONE, ENDED = ({**BEGUN, "state": state} for state in ("done", "closed"))
+NEW = {"approvals": [], "history": [BEGUN]}
 STANDARD = {"category": "standard", "kind": "certificate-renewal"}
 
 
@@ -241,3 +243,58 @@ def test_what_was_written_stands(after: Change | None, words: str) -> None:
 def test_what_nobody_has_approved_yet_may_be_edited() -> None:
     before = change(**NEW)
     assert list(changes.rewritten(before, change(**{**NEW, "priority": "high"}))) == []
+
+
+# Maintenance
+
+
+def allowed(found: Change | None, **more: Any) -> changes.Verdict:
+    return changes.allows_maintenance(requested(found, **more), NOW, 24)
+
+
+def test_an_approved_change_without_a_release_allows_a_maintenance() -> None:
+    verdict = allowed(change(release=None))
+    assert (verdict.status, verdict.words) == (
+        Status.PASS,
+        "CR-17 (normal) was approved by team lead as team-lead",
+    )
+
+
+def test_an_emergency_allows_one_at_once_on_a_named_person_s_word() -> None:
+    verdict = allowed(emergency(release=None))
+    assert (verdict.status, verdict.words) == (
+        Status.WAIVED,
+        "CR-17 (emergency) was approved by ops lead as platform-ops-lead, by word of mouth: "
+        "uploads are lost",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "words", "next"),
+    [
+        ({"release": VERSION}, f"CR-17 is for {VERSION}, not for a maintenance", "a release"),
+        ({"approvals": []}, "CR-17 (normal) has no signature", "change approve"),
+        ({"history": [BEGUN]}, "CR-17 was requested 0.0 h ago", "wait until"),
+        ({"history": [BEGUN, ENDED]}, "CR-17 is closed", "change new"),
+        ({"history": [BEGUN, DONE]}, "the maintenance of CR-17 is done", "config rm maintenance"),
+        (STANDARD, "CR-17 is a standard change, which is approved by its kind alone", "a normal"),
+    ],
+)
+def test_no_other_change_allows_one(given: dict[str, Any], words: str, next: str) -> None:
+    verdict = allowed(change(**{"release": None, **given}))
+    assert verdict.status is Status.FAIL
+    assert words in verdict.words
+    assert next in verdict.next
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"tampered": ("changes/CR-9.yaml: was removed",)}, "changes/CR-9.yaml: was removed"),
+        ({"uncommitted": ("changes/CR-17.yaml",)}, "nobody reviewed it: changes/CR-17.yaml"),
+    ],
+)
+def test_nor_does_one_whose_record_cannot_be_believed(given: dict[str, Any], words: str) -> None:
+    verdict = allowed(change(release=None), **given)
+    assert verdict.status is Status.FAIL
+    assert words in verdict.words

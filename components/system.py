@@ -195,24 +195,14 @@ def _checklist(
         )
         return ()
     # Imported here: a tenth of a second that all other runs do without.
-    from ops.backup.looking import Everywhere
-    from ops.gather import Sources, items
-    from rollout.judge import Limits, Phase
+    from ops.gather import items, sources
+    from rollout.judge import Phase
 
     docker, names = Docker(settings.deployment.docker_host), Names(settings.stack)
-    offsite = settings.is_production
-    sources = Sources(
-        root=root,
-        names=names,
-        docker=docker,
-        ops_image=settings.edge.ops_image,
-        backend_image=settings.backend.image,
-        limits=Limits(settings.checklist, settings.operations),
-        kept=Everywhere(docker, names, settings.backups, settings.postgres.image, offsite),
-        away="" if observation.source == "host" else "the Docker host does not answer",
-    )
+    away = "" if observation.source == "host" else "the Docker host does not answer"
+    found = sources(root, names, docker, raw_configuration()[0], away)
     phase: Phase = "preview" if pulumi.runtime.is_dry_run() else "up"
-    return items(sources, version, phase, observation)
+    return items(found, version, phase, observation)
 
 
 def _maintenance(settings: Settings, root: Path) -> Maintenance | None:

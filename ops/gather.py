@@ -3,7 +3,7 @@ raised, and nothing is assumed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ops.backup.looking import Everywhere
 from ops.docker import Docker
 from ops.errors import OpsError
 from ops.git import Git
@@ -36,7 +37,7 @@ from rollout.items import Item
 from rollout.judge import Limits, Phase
 from rollout.names import Names
 from rollout.records import ReleaseRecord, release_path
-from rollout.settings import Checklist
+from rollout.settings import PRODUCTION, Checklist, load_backups, load_checklist
 
 OF_THE_HOST = ("load", "network", "image", "standby", "history")
 AT_ONCE = 6  # each call over ssh is a connection of its own, and sshd begins to drop at ten
@@ -70,6 +71,24 @@ class Sources:
     def source(self) -> Git:
         """The product's checkout."""
         return Git((self.root / self.settings.source).resolve())
+
+
+def sources(
+    root: Path, names: Names, docker: Docker, raw: Mapping[str, str], away: str = ""
+) -> Sources:
+    """Where a deploy of this stack looks, by its configuration: keys to text, its secrets not
+    needed. Raises SettingsError."""
+    image, offsite = raw["postgresImage"], raw["environment"] == PRODUCTION
+    return Sources(
+        root=root,
+        names=names,
+        docker=docker,
+        ops_image=raw["opsImage"],
+        backend_image=raw["backendImage"],
+        limits=Limits(*load_checklist(names.stack, raw)),
+        kept=Everywhere(docker, names, load_backups(names.stack, raw), image, offsite),
+        away=away,
+    )
 
 
 def items(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ops import gather
 from ops.agent import who
 from ops.engine import Engine
 from ops.errors import OpsError
@@ -16,37 +17,32 @@ from ops.git import Git
 from ops.probes.forge import TOKEN
 from ops.verbs._exit import Misused
 from ops.verbs._place import Place
-from ops.verbs._store import everywhere
 from rollout.judge import Limits
-from rollout.settings import Checklist, Operations, SettingsError, load_checklist
+from rollout.settings import SettingsError, keys, load_checklist
 
 
 def limits(place: Place) -> Limits:
     """What a deploy of this stack is judged by."""
-    keys = {
-        info.alias or name
-        for group in (Checklist, Operations)
-        for name, info in group.model_fields.items()
-    }
     try:
-        raw = {key: place.configuration.get(key) for key in keys}
-        return Limits(*load_checklist(place.stack, raw))
+        return Limits(*load_checklist(place.stack, _raw(place)))
     except SettingsError as error:
         raise Misused(str(error)) from None
 
 
-def sources(place: Place, found: Limits, backups: Path | None = None) -> Sources:
+def sources(place: Place, backups: Path | None = None) -> Sources:
     """Where a deploy of this stack looks; `backups` is a person's word for another folder."""
+    try:
+        found = gather.sources(place.root, place.names, place.docker, _raw(place))
+    except SettingsError as error:
+        raise Misused(str(error)) from None
     more = {"forge_token": _token(place)} | ({"backups": str(backups.resolve())} if backups else {})
-    return Sources(
-        root=place.root,
-        names=place.names,
-        docker=place.docker,
-        ops_image=place.configuration.get("opsImage"),
-        backend_image=place.configuration.get("backendImage"),
-        limits=replace(found, checklist=found.checklist.model_copy(update=more)),
-        kept=everywhere(place),
-    )
+    checklist = found.settings.model_copy(update=more)
+    return replace(found, limits=replace(found.limits, checklist=checklist))
+
+
+def _raw(place: Place) -> dict[str, str]:
+    """The stack's values; of a secret none."""
+    return {key: place.configuration.get(key) for key in keys()}
 
 
 def _token(place: Place) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ops.backup.looking import Everywhere
 from ops.verbs._exit import Misused
 from ops.verbs._place import Place
 from rollout.settings import PRODUCTION, Backups, SettingsError, load_backups
@@ -25,9 +24,3 @@ def image(place: Place) -> str:
 def is_offsite(place: Place) -> bool:
     """Whether a backup that stays on its host is none."""
     return place.configuration.get("environment") == PRODUCTION
-
-
-def everywhere(place: Place) -> Everywhere:
-    """Asks nobody yet: a host that is away is the probe's to tell."""
-    image = place.configuration.get("postgresImage")
-    return Everywhere(place.docker, place.names, configured(place), image, is_offsite(place))

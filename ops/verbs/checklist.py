@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ops.gather import items as gathered
 from ops.verbs._exit import DONE, FAILED
-from ops.verbs._night import limits, sources
+from ops.verbs._night import sources
 from ops.verbs._paper import BAD, MAYBE, OK, paint, plural, say
 from ops.verbs._place import Place
 from rollout.checklist import blocking
@@ -36,7 +36,7 @@ def checklist(
 ) -> int:
     """Exit code 0 when a deploy may go."""
     now = datetime.now(UTC)
-    items = gathered(sources(place, limits(place), backups), version, phase)
+    items = gathered(sources(place, backups), version, phase)
     if as_json:
         say(json.dumps(report(version, phase, now, items), indent=2))
     else:

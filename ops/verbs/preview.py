@@ -23,7 +23,7 @@ from ops.verbs._database import settings
 from ops.verbs._events import Event, parse
 from ops.verbs._exit import DONE
 from ops.verbs._failure import Failure
-from ops.verbs._night import limits, sources
+from ops.verbs._night import sources
 from ops.verbs._paper import moment, say
 from ops.verbs._place import Place
 from ops.verbs._progress import Progress
@@ -175,4 +175,4 @@ def _rehearsal(place: Place, version: str) -> Rehearsal | None:
 def _items(place: Place, version: str, seen: Observation | None) -> tuple[Item, ...]:
     if not version:
         return ()
-    return items(sources(place, limits(place)), version, "preview", seen)
+    return items(sources(place), version, "preview", seen)

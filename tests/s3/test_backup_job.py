@@ -19,8 +19,9 @@ from ops.probes.backup import backup as newest_backup
 from ops.verbs import backup as verb
 from ops.verbs._database import ourselves
 from ops.verbs._exit import DONE, FAILED, Refused
+from ops.verbs._night import sources
 from ops.verbs._place import Place
-from ops.verbs._store import configured, everywhere
+from ops.verbs._store import configured
 from rollout.backups import DATABASE, Folder, folder_of
 from rollout.evidence import Backup
 from rollout.postgres import hba
@@ -198,7 +199,7 @@ def test_a_restore_proves_it_and_the_checklist_sees_it(
     told = json.loads(capsys.readouterr().out)
     assert (told["damaged"], told["restored"]) == ([], proved.taken.isoformat())
     assert told["kinds"]["media"]["newest"] is None, "which is why not all is well"
-    found = newest_backup(everywhere(site.place))
+    found = newest_backup(sources(site.place).backups)
     assert isinstance(found, Backup)
     assert found.newest is not None
     assert {v.check for v in found.newest.verifications} == {

@@ -15,7 +15,7 @@ import yaml
 from ops.probes.forge import TOKEN
 from ops.records import read
 from ops.verbs import announce, checklist, status
-from ops.verbs._night import limits, now, sources
+from ops.verbs._night import now, sources
 from rollout.changes import owing
 from rollout.checklist import ITEMS
 from rollout.records import (
@@ -363,7 +363,7 @@ def test_the_forge_s_token_is_opened_out_of_the_stack_file(
 
 
 def token(checkout: Checkout) -> str:
-    return sources(checkout.place, limits(checkout.place)).settings.forge_token
+    return sources(checkout.place).settings.forge_token
 
 
 def test_a_mistake_in_the_limits_is_a_mistake_in_the_configuration(

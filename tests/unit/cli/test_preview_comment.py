@@ -14,7 +14,7 @@ from ops.verbs._comment import Policies, Preview, comment
 from rollout.records import Rehearsal, Status
 from tests.unit.checkout import NOWHERE, Checkout
 from tests.unit.cli.test_run_progress import line, said
-from tests.unit.rollout.night import VERSION, items, limits, rehearsal
+from tests.unit.rollout.night import VERSION, items, rehearsal
 
 PREVIEW = Preview(
     version=VERSION,
@@ -155,7 +155,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Engine, "check", lambda self: None)
     monkeypatch.setattr(Engine, "run", run)
     monkeypatch.setattr(Engine, "history", lambda self, count: history)
-    monkeypatch.setattr(verb, "limits", lambda place: limits())
     return says
 
 

@@ -69,32 +69,36 @@ def maintained(place: Place, engine: Engine) -> list[str]:
         return []
     try:
         change = Changes(place.root).get(name)
-        if change.state in ("done", "closed"):
+        if change.state in ("done", "closed") or _word(engine, change) is None:
             return []
         return write_maintenance(place, engine, change)
-    except Refused:
-        return []
     except OpsError as error:
         return [f"{name} does not say that its maintenance is done: {error}"]
 
 
 def write_maintenance(place: Place, engine: Engine, change: Change, by: str = "") -> list[str]:
     """Raises Refused where the last run with a word at the gate was not this maintenance."""
-    carried = json.loads(engine.recorded().gate or "{}").get("maintenance") or {}
-    if carried.get("change") != change.id:
+    word = _word(engine, change)
+    if word is None:
         raise Refused(
             f"{change.id} is for no release, and the last run was no maintenance under it. "
             f"Next: `pulumi config set {MAINTENANCE} {change.id}`, then `ytops up`; or "
             f"`ytops change close {change.id}`"
         )
     waived = ("lead-time",) if change.category == "emergency" else ()
-    done = _done(place, change, by, str(carried["word"]), waived)
+    done = _done(place, change, by, word, waived)
     if waived:
         _announce(place, done, "datastores or edge were replaced", "maintenance", waived)
     return [
         f"The maintenance of {change.id} is done: `pulumi config rm {MAINTENANCE}`, commit "
         f"{change_path(change.id)}. The next run protects everything again: `ytops up`"
     ]
+
+
+def _word(engine: Engine, change: Change) -> str | None:
+    """Whose word the gate has for a maintenance under this change; None where it has another."""
+    carried = json.loads(engine.recorded().gate or "{}").get("maintenance") or {}
+    return str(carried["word"]) if carried.get("change") == change.id else None
 
 
 def passed(gate: str, identity: str) -> tuple[str, ...] | None:

@@ -17,9 +17,10 @@ from ops.changes import Changes
 from ops.docker import Docker
 from ops.observe import image_identity
 from rollout.backups import MANIFEST, Folder
+from rollout.changes import approve
 from rollout.checklist import ITEMS
 from rollout.items import Item
-from rollout.records import Change
+from rollout.records import Approval, Change
 from rollout.retention import Series
 from tests.e2e.world import Outcome, World, docker
 from tests.unit.checkout import Checkout, serving
@@ -314,8 +315,10 @@ def test_what_no_deploy_replaces_a_maintenance_does_and_a_deploy_inside_it_goes_
             assert "nginx is protected, and no deploy replaces it" in flat(outcome)
             assert "`pulumi config set maintenance CR-N`" in flat(outcome)
             assert host(world) == before
-            place.record("changes/CR-6.yaml", normal("CR-6", "", release=None))
+            asked = Changes(world.folder).get("CR-6")
+            place.record("changes/CR-6.yaml", approve(asked, Approval.model_validate(LEAD)))
             place.commit("CR-6 is approved")
+            world.change()
             kept = world.containers()
             outcome = world.ytops("up", "1.1.0", "--yes")
             assert outcome.ok, outcome.text

@@ -99,11 +99,12 @@ class Running:
 @dataclass(frozen=True)
 class Recorded:
     """What a run left in the engine's state: the release that its outputs name, the operations
-    that were cut off, and whether a lock is there."""
+    that were cut off, whether a lock is there, and whether anything is protected."""
 
     output: str
     operations: list[str]
     locked: bool
+    protects: bool = False
 
 
 @dataclass
@@ -293,9 +294,10 @@ class World:
         locked = any(locks.glob("*.json"))
         try:
             latest = json.loads(file.read_text())["checkpoint"]["latest"] or {}
-        except json.JSONDecodeError:
+        except (OSError, json.JSONDecodeError):
             return Recorded("not readable", [], locked)
-        stacks = [r for r in latest["resources"] if r["type"] == "pulumi:pulumi:Stack"]
+        resources = latest.get("resources") or []
+        stacks = [r for r in resources if r["type"] == "pulumi:pulumi:Stack"]
         return Recorded(
             output=str((stacks[0].get("outputs") or {}).get("release", "")) if stacks else "",
             operations=[
@@ -303,6 +305,7 @@ class World:
                 for operation in latest.get("pending_operations") or ()
             ],
             locked=locked,
+            protects=any(r.get("protect") for r in resources),
         )
 
     def live(self) -> tuple[str, str]:
@@ -366,6 +369,8 @@ class World:
         """Remove all of it, and say what stayed."""
         self.quiet()
         self.run("pulumi", "cancel", "--yes")
+        if self.recorded().protects:
+            self.run("pulumi", "state", "unprotect", "--all", "--yes")
         gone = self.run("pulumi", "destroy", "--yes", "--skip-preview", "--refresh")
         left = self.leftovers()
         for kind, names in left.items():

@@ -3,41 +3,39 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ops.changes import Changes
-from ops.docker import Docker
-from ops.observe import image_identity
-from rollout.backups import MANIFEST, Folder
+from rollout.backups import MANIFEST
 from rollout.changes import approve
 from rollout.checklist import ITEMS
-from rollout.items import Item
-from rollout.records import Approval, Change
-from rollout.retention import Series
-from tests.e2e.world import Outcome, World, docker
-from tests.unit.checkout import Checkout, serving
+from rollout.records import Approval
+from tests.e2e.papers import (
+    BACKUP,
+    HOUR,
+    LEAD,
+    NOW,
+    begun,
+    carried,
+    checkout,
+    flat,
+    host,
+    normal,
+    record,
+    refused,
+    report,
+    tonight,
+)  # fmt: skip
+from tests.e2e.world import World, docker
+from tests.unit.checkout import serving
 from tests.unit.rollout import night
 
-NOW = datetime.now(UTC).replace(microsecond=0)
-HOUR = timedelta(hours=1)
-BACKUP = Folder.of(Series("database/daily"), NOW)
-LONG_AGO = [{"at": NOW - 48 * HOUR, "by": "deployer", "state": "new"}]
-LEAD = {"role": "team-lead", "by": "team-lead@example.org", "at": NOW - HOUR}
 SHUT = f"{NOW + 6 * HOUR:%H:%M}-{NOW + 7 * HOUR:%H:%M}"
-REPORT = """\
-<testsuite name="all">
- <properties><property name="commit" value="{commit}"/></properties>
- <testcase name="one"/>{more}
-</testsuite>
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,102 +54,8 @@ def world(make_world: Callable[..., World]) -> Iterator[World]:
             deployWindow=f"{NOW - HOUR:%H:%M}-{NOW + 5 * HOUR:%H:%M}",
             deployTimezone="UTC",
         )
-        place = checkout(world)
-        place.write(".gitignore", "/state/\nPulumi.*\n")
-        place.git("init", "--quiet", "--initial-branch", "main")
-        place.git("config", "user.name", "Author")
-        place.git("config", "user.email", "author@example.com")
-        tonight(place, world.stack)
-        record(place, "1.0.0", normal("CR-1", "1.0.0"))
+        record(begun(world), "1.0.0", normal("CR-1", "1.0.0"))
         yield world
-
-
-def checkout(world: World) -> Checkout:
-    return Checkout(world.folder)
-
-
-def tonight(place: Checkout, stack: str) -> None:
-    """What is not of one release: the rota, the backup."""
-    mine = {"by": "on-call engineer", "at": NOW - HOUR}
-    place.record("rota.yaml", night.rota(acknowledged=mine))
-    artifact = {"key": BACKUP.key("dump"), "bytes": 4, "sha256": "ab" * 32}
-    finished = night.manifest(stack=stack, started=NOW, finished=NOW, artifacts=[artifact])
-    place.write(f"backups/{BACKUP.key('dump')}", "rows")
-    place.record(f"backups/{BACKUP.key(MANIFEST)}", finished)
-    place.commit("tonight")
-
-
-def report(place: Checkout, version: str, more: str = "") -> None:
-    commit = place.git("rev-list", "--max-parents=0", "HEAD")
-    place.write(f"reports/{version}.xml", REPORT.format(commit=commit, more=more))
-
-
-def record(place: Checkout, version: str, change: Change) -> None:
-    """All that a release needs, reviewed and committed."""
-    digest = image_identity(Docker(), f"ytempire/backend:{version}").digest
-    release = night.release(
-        version=version,
-        digest=digest,
-        commit=place.git("rev-list", "--max-parents=0", "HEAD"),
-        notes=f"releases/{version}.md",
-        documentation=[f"manual/{version}.md"],
-        tests=f"reports/{version}.xml",
-        reviewed_by=["Reviewer <reviewer@example.org>"],
-        critical_bugs={"status": "pass", "by": "team-lead@example.org", "at": NOW},
-        change=change.id,
-        announcement=False,
-    )
-    told: dict[str, Any] = {"begins": NOW - HOUR, "ends": NOW + 5 * HOUR, "sent": NOW - HOUR}
-    report(place, version)
-    place.write(f"releases/{version}.md", f"What {version} brings.\n")
-    place.write(f"manual/{version}.md", f"How {version} is used.\n")
-    place.record(f"releases/{version}.yaml", release)
-    place.record(f"changes/{change.id}.yaml", change)
-    place.record(
-        f"announcements/{version}.yaml", night.announcement(id=version, release=version, **told)
-    )
-    place.record(
-        f"rehearsals/{version}.json", night.rehearsal(version=version, digest=digest, started=NOW)
-    )
-    place.commit(version)
-
-
-def normal(name: str, version: str, **changes: Any) -> Change:
-    """A change that was asked for and approved in time."""
-    return night.change(
-        **{"id": name, "release": version, "approvals": [LEAD], "history": LONG_AGO, **changes}
-    )
-
-
-def host(world: World) -> dict[str, str]:
-    """All that the stack has on the host, and what the switch remembers."""
-    label = f"label=ytempire.stack={world.stack}"
-    seen = {
-        kind: docker(*kind.split(), "--filter", label)
-        for kind in ("ps --all --no-trunc --format {{.ID}}{{.Names}}{{.State}}", "network ls -q")
-    }
-    seen["volumes"] = docker("volume", "ls", "-q", "--filter", label)
-    return seen | {"state": json.dumps(world.state()) if seen["volumes"] else ""}
-
-
-def refused(outcome: Outcome) -> set[str]:
-    """The items whose rules refused."""
-    assert not outcome.ok, outcome.text
-    return set(re.findall(r"gate is closed: ([\w-]+): ", flat(outcome)))
-
-
-def flat(outcome: Outcome) -> str:
-    """Without the engine's line breaks."""
-    return " ".join(outcome.text.split())
-
-
-def carried(world: World) -> dict[str, Item]:
-    """What the recorded gate has of the checklist."""
-    file = world.folder / "state/.pulumi/stacks/ytempire" / f"{world.stack}.json"
-    resources = json.loads(file.read_text())["checkpoint"]["latest"]["resources"]
-    (gate,) = (r for r in resources if r["urn"].endswith("::gate"))
-    items = json.loads(gate["inputs"]["environment"]["STEP"])["checklist"]
-    return {item["id"]: Item.model_validate(item) for item in items}
 
 
 def test_on_an_empty_host_a_release_that_nobody_recorded_makes_nothing(world: World) -> None:

@@ -103,13 +103,14 @@ def gather(sources: Sources, version: str, seen: Observation | None = None) -> E
     """The record first, for it names most of the rest; then everything else at once. `seen` is the
     host as the caller has just observed it; else it is looked at here."""
     release = _try(lambda: read_release(sources.root, version))
-    looks = _papers(sources, version, release)
     with ThreadPoolExecutor(AT_ONCE) as pool:
+        looks: dict[str, Callable[[], Any]]
         if sources.away:
-            looks |= dict.fromkeys(OF_THE_HOST, lambda: Unknown(why=sources.away))
+            looks = dict.fromkeys(OF_THE_HOST, lambda: Unknown(why=sources.away))
         else:
             observed = pool.submit(_try, lambda: seen or observe(sources.docker, sources.names))
-            looks |= _host(sources, version, observed)
+            looks = _host(sources, version, observed)  # first: they take longest
+        looks |= _papers(sources, version, release)
         running = {name: pool.submit(_try, look) for name, look in looks.items()}
         found = {name: future.result() for name, future in running.items()}
     return Evidence(version=version, release=release, **found)

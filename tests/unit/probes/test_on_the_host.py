@@ -34,7 +34,7 @@ def test_the_load_is_measured_in_a_hardened_container_on_the_host(host: Host) ->
     for words in (
         ["--pull", "never", "--read-only", "--user", "65534:65534", "--cap-drop", "ALL"],
         ["--security-opt", "no-new-privileges:true", "--pids-limit", "32", "--memory", "128m"],
-        ["--network", "none"],
+        ["--network", "host"],
         ["--volume", "ytempire-test-vol-backups:/probe/v0:ro,nocopy"],
         ["--mount", "type=bind,source=/mnt/backup1,target=/probe/p0,readonly"],
         [IMAGE, "-", "3", "/", "/probe/v0", "/probe/v1", "/probe/p0"],

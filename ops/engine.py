@@ -173,7 +173,10 @@ class Engine:
         size = ["--page-size", str(count)]
         answer = self._call("stack", "history", "--json", "--stack", self.stack, *size)
         if answer.returncode:
-            raise OpsError(f"the runs of {self.stack} can't be read: {_words(answer.stderr)}")
+            raise OpsError(
+                f"the runs of {self.stack} can't be read: {_words(answer.stderr)}. "
+                f"Next: `pulumi stack history --stack {self.stack}`"
+            )
         found: list[dict[str, Any]] = json.loads(answer.stdout or "[]")
         return found
 
@@ -182,7 +185,10 @@ class Engine:
         self.check()
         answer = self._call("config", "get", key, "--stack", self.stack)
         if answer.returncode and "not found" not in answer.stderr:
-            raise OpsError(f"`{key}` of {self.stack} can't be read: {_words(answer.stderr)}")
+            raise OpsError(
+                f"`{key}` of {self.stack} can't be read: {_words(answer.stderr)}. "
+                f"Next: `pulumi config get {key} --stack {self.stack}`"
+            )
         return answer.stdout.strip() if answer.returncode == 0 else ""
 
     def configuration(self) -> tuple[dict[str, str], frozenset[str]]:

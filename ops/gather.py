@@ -173,6 +173,12 @@ def _try(look: Callable[[], Any]) -> Any:
         return look()
     except OpsError as error:
         why, _, next = str(error).partition("Next: ")
-        return Unknown(why=" ".join(why.split()), next=next.strip())
+        return Unknown(why=_in_a_line(why), next=next.strip())
     except Exception as error:
         return Unknown(why=f"unexpected {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _in_a_line(text: str) -> str:
+    """A message of several lines, whose first may end with a colon."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    return "; ".join(lines).replace(":; ", ": ")

@@ -46,7 +46,8 @@ def parse(model: type[R], text: bytes, path: Path) -> R:
     if not isinstance(found, dict):
         got = "nothing" if found is None else type(found).__name__
         raise RecordError(
-            f"{path}: expected keys and values, got {got}. Is it half-written? {_described(model)}"
+            f"{path}: expected keys and values, got {got}. Is it half-written? {_described(model)} "
+            "Next: write it anew, or bring back what git has"
         )
     try:
         return model.model_validate(found)
@@ -118,6 +119,7 @@ def _loaded(text: bytes, path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise RecordError(
             f"{path}, line {error.lineno}, column {error.colno}: it is not whole JSON: {error.msg}"
+            ". Next: correct that line"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} is not text in UTF-8: {' '.join(str(error).split())}") from None
@@ -126,7 +128,10 @@ def _loaded(text: bytes, path: Path) -> Any:
 def _words(model: type[Record], path: Path, error: ValidationError) -> str:
     lines = [_line(e) for e in error.errors()]
     count = f"{len(lines)} mistake{'s' * (len(lines) > 1)} in {path}:"
-    return "\n".join((count, *(f"  {line}" for line in lines), _described(model)))
+    next = f"Next: correct {'them' if len(lines) > 1 else 'it'} there, then the same command again"
+    return "\n".join(
+        (count, *(f"  {line}" for line in lines), f"{_described(model)} {next}".lstrip())
+    )
 
 
 def _line(error: Any) -> str:

@@ -223,7 +223,8 @@ ITEMS = (
         "the on-call engineer is confirmed",
         PEOPLE,
         judge.on_call,
-        "enter tonight's shift in rota.yaml with its `acknowledged`, and commit it",
+        "enter tonight's shift in rota.yaml with its `acknowledged`, and commit it "
+        "(docs/schemas/rota.schema.json)",
         tonight=True,
     ),
     Entry(

@@ -171,7 +171,7 @@ def _documents(case: Case, fact: Documents | Unknown, key: str) -> Found:
 
 def resources(case: Case) -> Found:
     fact, limits = case.evidence.load, case.limits.checklist
-    limit = f"CPU below {limits.cpu_percent:g} %, memory below {limits.memory_percent:g} %"
+    limit = f"CPU {_limit(limits.cpu_percent)}, memory {_limit(limits.memory_percent)}"
     if isinstance(fact, Unknown):
         return _unknown(fact, limit)
     good = _below(fact.cpu_percent, limits.cpu_percent)
@@ -181,6 +181,10 @@ def resources(case: Case) -> Found:
         f"averaged over {fact.seconds:g} s"
     )
     return _say(fact, good, words, limit)
+
+
+def _limit(most: float) -> str:
+    return f"below {most:g} %" if most < 100 else "without a limit"
 
 
 def _below(percent: float, limit: float) -> bool:

@@ -74,5 +74,6 @@ def moment(text: str, option: str) -> datetime:
     if found is None or found.tzinfo is None:
         raise Misused(
             f"{option}: expected a time with its zone, such as 2025-01-10T22:00-08:00, got {text!r}"
+            ". Next: the same command with such a time"
         )
     return found

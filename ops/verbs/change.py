@@ -159,12 +159,21 @@ def _made(request: Request, name: str, by: str) -> Change:
     described = request.description or (f"Deploy {version}." if version else "")
     if not described:
         raise Misused(
-            "--description: expected what is changed and why, or a --release, got neither"
+            "--description: expected what is changed and why, or a --release, got neither. "
+            "Next: `ytops change new --release VERSION`"
         )
     kind = request.kind or USUAL_KIND.get(request.category, "")
     if not kind:
         kinds = ", ".join(KINDS[request.category])
-        raise Misused(f"--kind: expected one of {kinds}, because it is a {request.category} change")
+        raise Misused(
+            f"--kind: expected one of {kinds}, because it is a {request.category} change. "
+            f"Next: `ytops change new --{request.category} --kind {KINDS[request.category][0]} …`"
+        )
+    if request.category == "emergency" and not request.reason:
+        raise Misused(
+            "--why: expected why an emergency can't wait, got none. "
+            "Next: `ytops change new --emergency --why TEXT …`"
+        )
     at = now()
     impact = {
         "systems": request.systems,

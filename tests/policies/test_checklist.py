@@ -107,7 +107,7 @@ REFUSALS = {
         "the on-call engineer is confirmed must hold (manual 7.1, Communication), and it is "
         "fail: on-call engineer did not acknowledge; the limit: tonight's primary has "
         "acknowledged [the probe at 2026-11-23 06:30 UTC]. Next: enter tonight's shift in "
-        "rota.yaml with its `acknowledged`, and commit it"
+        "rota.yaml with its `acknowledged`, and commit it (docs/schemas/rota.schema.json)"
     ),
     "rollback-plan": (
         "the rollback plan was reviewed must hold (manual 7.1, Communication), and it is "

@@ -38,7 +38,8 @@ def test_all_mistakes_come_at_once_with_file_key_and_what_was_expected() -> None
         "  commit: expected a commit, 7 to 40 of 0-9 and a-f, got 'main'\n"
         "  rollback.steps: expected at least one, got []\n"
         "  verzion: expected a known key, got 1\n"
-        "docs/schemas/release.schema.json describes each key."
+        "docs/schemas/release.schema.json describes each key. "
+        "Next: correct them there, then the same command again"
     )
 
 
@@ -56,7 +57,8 @@ def test_a_mistake_inside_a_list_has_its_place() -> None:
         "2026-11-22 22:00:00\n"
         "  shifts[0].ends: expected a time with its zone, such as 2025-01-10T06:00:00Z, got "
         "'soon'\n"
-        "docs/schemas/rota.schema.json describes each key."
+        "docs/schemas/rota.schema.json describes each key. "
+        "Next: correct them there, then the same command again"
     )
 
 
@@ -94,7 +96,8 @@ def test_half_a_json_file_says_where(tmp_path: Path) -> None:
     with pytest.raises(RecordError) as caught:
         read(Rehearsal, tmp_path, path)
     assert str(caught.value) == (
-        "rehearsals/1.2.0.json, line 1, column 13: it is not whole JSON: Expecting value"
+        "rehearsals/1.2.0.json, line 1, column 13: it is not whole JSON: Expecting value. "
+        "Next: correct that line"
     )
 
 

@@ -148,11 +148,16 @@ def test_a_standard_change_is_approved_as_it_is_filed(checkout: Checkout, type_:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        ((), "--description: expected what is changed and why, or a --release, got neither\n"),
+        (
+            (),
+            "--description: expected what is changed and why, or a --release, got neither. "
+            "Next: `ytops change new --release VERSION`\n",
+        ),
         (
             ("--standard", "--release", "1.2.0"),
             "--kind: expected one of security-patch, log-rotation, certificate-renewal, "
-            "backup-verification, because it is a standard change\n",
+            "backup-verification, because it is a standard change. "
+            "Next: `ytops change new --standard --kind security-patch …`\n",
         ),
         (
             ("--standard", "--emergency", "--release", "1.2.0"),
@@ -160,7 +165,8 @@ def test_a_standard_change_is_approved_as_it_is_filed(checkout: Checkout, type_:
         ),
         (
             ("--emergency", "--release", "1.2.0"),
-            "reason: expected why an emergency can't wait, got none\n",
+            "--why: expected why an emergency can't wait, got none. "
+            "Next: `ytops change new --emergency --why TEXT …`\n",
         ),
         (
             ("--release", "a b", "--risk", "huge"),
@@ -314,7 +320,8 @@ def test_what_did_not_arrive_is_not_recorded(checkout: Checkout, hook: Site, typ
         (("1.2.0", "--to", "everybody"), "--to: expected team or users, got 'everybody'\n"),
         (
             ("1.2.0", "--at", "tonight"),
-            "--at: expected a time with its zone, such as 2025-01-10T22:00-08:00, got 'tonight'\n",
+            "--at: expected a time with its zone, such as 2025-01-10T22:00-08:00, got 'tonight'. "
+            "Next: the same command with such a time\n",
         ),
     ],
 )

@@ -229,3 +229,16 @@ def test_a_product_s_checkout_elsewhere_is_found(checkout: Checkout) -> None:
 def test_unreachable_is_what_it_is() -> None:
     with pytest.raises(HostUnreachable):
         load.load(Docker(NOWHERE), NAMES, IMAGE, 1)
+
+
+def test_a_record_with_mistakes_names_each_and_its_correction_and_nothing_else(
+    checkout: Checkout,
+) -> None:
+    checkout.write("releases/1.2.0.yaml", "version: 1.2.0\ncommit: main\ndigest: abc\n")
+    found = gather(replace(sources(checkout), away="it does not answer"), "1.2.0")
+    assert found.review == Unknown(
+        why="2 mistakes in releases/1.2.0.yaml: digest: expected a digest, sha256: and 64 of 0-9 "
+        "and a-f, got 'abc'; commit: expected a commit, 7 to 40 of 0-9 and a-f, got 'main'; "
+        "docs/schemas/release.schema.json describes each key.",
+        next="correct them there, then the same command again",
+    )

@@ -388,6 +388,44 @@ def backup_key(ctx: typer.Context) -> None:
     raise typer.Exit(verb.key(_place(ctx)))
 
 
+@app.command()
+def restore(
+    ctx: typer.Context,
+    point: Annotated[
+        str, typer.Argument(help="A stamp, or `newest`; without one: which there are.")
+    ] = "",
+    from_place: Annotated[
+        str,
+        typer.Option("--from", help="The drive or `bucket`; default: a drive, else the bucket."),
+    ] = "",
+    table: Annotated[
+        str,
+        typer.Option(help="Only these, comma between them, beside the live ones: NAME[,NAME]."),
+    ] = "",
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Bring back the database that was live before.")
+    ] = False,
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="Remove the databases that restores have set aside.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Don't ask for the stack's name.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Bring the database back to a backup. It is made beside the live one and takes its place in
+    one step; the one before is kept until it is dismissed."""
+    from ops.verbs import restore as verb
+
+    raise typer.Exit(
+        verb.dispatch(
+            _place(ctx),
+            point,
+            verb.Options(from_place, table, undo, dismiss, yes=yes, as_json=json),
+        )
+    )
+
+
 release_app = typer.Typer(cls=Verbs, help="Release records.", no_args_is_help=True)
 app.add_typer(release_app, name="release")
 

@@ -47,11 +47,18 @@ def postgresql_conf(settings: Postgres, folder: str) -> str:
     )
 
 
+def beside(database: str) -> str:
+    """Where a restore is made, before it takes the database's place (docs/decisions/0033)."""
+    return f"{database}_restore"
+
+
 def hba(settings: Postgres, data_subnet: str, replication_user: str) -> str:
-    """pg_hba.conf: the container itself, the application, replication; nobody else."""
+    """pg_hba.conf: the container itself, the application, replication; nobody else. The live
+    release's migrations are run on a restored database before anybody else sees it."""
+    databases = f"{settings.database},{beside(settings.database)}"
     rows = (
         ("local", "all", "all", "", "trust"),
-        ("host", settings.database, settings.user, data_subnet, "scram-sha-256"),
+        ("host", databases, settings.user, data_subnet, "scram-sha-256"),
         ("host", "replication", replication_user, data_subnet, "scram-sha-256"),
     )
     return "# Written by `pulumi up`.\n" + "".join("\t".join(row) + "\n" for row in rows)

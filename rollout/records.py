@@ -202,6 +202,8 @@ class BackupManifest(Record):
     schema_revision: dict[str, str] = Field(default_factory=dict)
     rows: dict[str, Natural] = Field(default_factory=dict)
     """Rows per table, counted in the snapshot that was dumped."""
+    database_bytes: Natural = 0
+    """What the database took on the disk, its indexes included."""
     objects: Natural | None = None
     """Entries of `pg_restore --list`, or files of an archive."""
     contents: dict[str, Natural] = Field(default_factory=dict)
@@ -284,6 +286,25 @@ class Drill(Record):
     rpo_goal_seconds: Seconds
     verdict: Status = Status.UNKNOWN
     detail: str = ""
+
+
+class Restored(Record):
+    """A change of the live database for another one: what `status` tells of it, and what the
+    database that was set aside carries until it is dismissed."""
+
+    at: Time
+    by: Text
+    what: Literal["restore", "undo"]
+    source: Text
+    """The backup, by its folder; or the database that was set aside before, and came back."""
+    place: str = ""
+    """The copy that was read."""
+    data_of: Time
+    """What was written later is not in it."""
+    release: str = ""
+    """VERSION+FINGERPRINT that was live."""
+    kept: str = ""
+    """The database that was live before, by its name on the server; empty when it is gone."""
 
 
 # People (manual 7.1's "Communication", 5.4's notices)
@@ -496,6 +517,7 @@ RECORDS: dict[str, type[Record]] = {
     "rehearsal": Rehearsal,
     "backup": BackupManifest,
     "drill": Drill,
+    "restored": Restored,
     "announcement": Announcement,
     "rota": Rota,
     "change": Change,

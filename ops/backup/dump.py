@@ -23,6 +23,7 @@ SELECT pg_export_snapshot() AS snapshot \\gset
 \\setenv SNAPSHOT :snapshot
 \\! sh -c "$DUMP"
 SELECT json_build_array('server', current_setting('server_version'));
+SELECT json_build_array('bytes', pg_database_size(current_database()));
 {COUNT_ROWS}
 SELECT format('SELECT json_build_array(''migration'', app || ''.'' || name) FROM %s ORDER BY id',
               found)
@@ -66,6 +67,7 @@ class Facts:
     server: str = ""
     pg_dump: str = ""
     entries: int = 0
+    bytes: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     migrations: list[str] = field(default_factory=list)
 
@@ -121,6 +123,8 @@ class Source:
                 found.rows[rest[0]] = int(rest[1])
             elif word == "migration":
                 found.migrations.append(rest[0])
+            elif word == "bytes":
+                found.bytes = int(rest[0])
             else:
                 found.server = rest[0].split()[0]
         version, entries = answer.error.splitlines()[:2]

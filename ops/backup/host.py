@@ -122,12 +122,13 @@ def _make_room(docker: Docker, container: str, stack: str, say: Say) -> None:
     owner = PulumiLock.of_label(found.label(OWNER_LABEL))
     if found.running and (owner is None or owner.owner() != "dead"):
         raise Refused(
-            f"A backup job of {stack} is under way, by {owner or 'nobody knows whom'}.\nNext: wait "
-            f"for it; when it is known to be gone, on {docker.host}: "
+            f"A backup or restore of {stack} is under way, by {owner or 'nobody knows whom'}.\n"
+            f"Next: wait for it; when it is known to be gone, on {docker.host}: "
             f"`docker rm --force {container}`, then this again."
         )
     docker.call("rm", "--force", container, check=False)
-    say(f"An earlier backup job{f' by {owner}' if owner else ''} was cut off: its rest is removed")
+    whose = f" by {owner}" if owner else ""
+    say(f"An earlier backup or restore{whose} was cut off: its rest is removed")
 
 
 def _create(

@@ -55,7 +55,9 @@ def held(shell: Shell, name: str, names: Names, owner: PulumiLock) -> Iterator[N
 
 
 def _refusal(other: PulumiLock | None, names: Names) -> str:
-    words = f"A backup job of {names.stack} is under way, by {other or 'nobody knows whom'}.\n"
+    words = (
+        f"A backup or restore of {names.stack} is under way, by {other or 'nobody knows whom'}.\n"
+    )
     if other and other.who == SCHEDULER:
         return words + (
             "Next: wait for it (`ytops logs scheduler --follow`); on the host, `docker restart "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from ops.backup.packing import Identity, Sum, Tapped, unpack
+from ops.backup.packing import Identity, Sum, Tapped, Writer, unpack
 from ops.backup.place import Place
 from ops.errors import OpsError
 from rollout.backups import Stored
@@ -14,6 +14,12 @@ from rollout.files import INDEX, Index, Naming, Pack
 from rollout.records import Artifact
 
 BUNDLE = "bundle.tar.zst.age"
+# Told how many bytes have come so far.
+Heard = Callable[[int], None]
+
+
+def _unheard(_bytes: int) -> None:
+    pass
 
 
 class Damaged(OpsError):
@@ -31,16 +37,38 @@ def artifact_of(stored: Stored, name: str) -> Artifact:
 
 def opened(place: Place, artifact: Artifact, identity: Identity) -> io.BytesIO:
     """A small file as it was: an index, a pack, a bundle."""
-    plain, total = io.BytesIO(), Sum()
-    with place.read(artifact) as source:
-        try:
-            unpack(Tapped(source, total), plain, identity)
-        except OpsError as error:
-            raise Damaged(f"{artifact.key}: {str(error).splitlines()[0]}") from None
-    if total.sha256 != artifact.sha256:
-        raise Damaged(f"{artifact.key}: its SHA-256 is not the manifest's")
+    plain = io.BytesIO()
+    try:
+        read(place, artifact, plain, identity)
+    except Damaged:
+        raise
+    except OpsError as error:
+        raise Damaged(f"{artifact.key}: {str(error).splitlines()[0]}") from None
     plain.seek(0)
     return plain
+
+
+def read(
+    place: Place, artifact: Artifact, target: Writer, identity: Identity, heard: Heard = _unheard
+) -> None:
+    """A file of any size, all of it into `target`. Raises Damaged when its bytes are not the
+    manifest's, and OpsError where it can't be opened, or the target can't take it."""
+    total = _Counted(heard)
+    with place.read(artifact) as source:
+        unpack(Tapped(source, total), target, identity)
+    if total.sha256 != artifact.sha256:
+        raise Damaged(f"{artifact.key}: its SHA-256 is not the manifest's")
+
+
+class _Counted(Sum):
+    def __init__(self, heard: Heard) -> None:
+        super().__init__()
+        self._heard = heard
+
+    def write(self, data: bytes) -> int:
+        written = super().write(data)
+        self._heard(self.bytes)
+        return written
 
 
 def read_index(place: Place, stored: Stored, identity: Identity) -> Index:

@@ -91,6 +91,7 @@ class Backup:
             release=self.live,
             schema_revision=migrations.newest(facts.migrations),
             rows=facts.rows,
+            database_bytes=facts.bytes,
             objects=facts.entries,
             artifacts=artifacts,
             tools={"pg_dump": facts.pg_dump, "postgresql": facts.server},

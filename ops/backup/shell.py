@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from ops.docker import ANSWER_SECONDS, Answer, Docker, by_name, end
 from ops.errors import OpsError
 
 LONG_SECONDS = 6 * 3600  # what may take long: a dump, reading a drive
+FOLLOW_SECONDS = 0.2
 _TAIL = 20
 
 
@@ -38,6 +40,16 @@ class Pipe:
         except OSError:
             raise OpsError(self.finish().words or "the host takes no more") from None
         return len(data)
+
+    def follow(self, tick: Callable[[], None], timeout: float = LONG_SECONDS) -> Answer:
+        """Its end, while our end of the pipe stays open: it may leave when that is gone."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            tick()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(FOLLOW_SECONDS)
+                break
+        return self.finish(FOLLOW_SECONDS)
 
     def finish(self, timeout: float = LONG_SECONDS) -> Answer:
         """Its end: exit code, and what it said besides the file."""

@@ -61,11 +61,14 @@ def stores(
     host: HostArgs,
     *,
     offsite: bool,
+    adds: bool = True,
 ) -> Iterator[Stores]:
-    """The places, while a job has them. `offsite`: to be without the bucket is a failure."""
+    """The places, while a job has them. `offsite`: to be without the bucket is a failure. `adds`:
+    a job of backups, and not a restore, which only reads."""
     drives = tuple(DriveArgs(name) for name in settings.drives)
     with helper(docker, names, drives, host) as standing:
-        found = at_hand(standing, standing.drives, names.stack, settings, bool(host.owner), offsite)
+        writes = host.owner is not None and adds
+        found = at_hand(standing, standing.drives, names.stack, settings, writes, offsite)
         found.lost |= standing.lost
         yield found
 

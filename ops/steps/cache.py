@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ops.docker import Docker, Say
+from ops.docker import Answer, Docker, Say
 from ops.errors import StepFailed
 from rollout.settings import BROKER_DATABASE
 from rollout.steps import Cache
@@ -17,13 +17,9 @@ def run(parameters: Cache, say: Say) -> None:
             "flushed. Next: give the cache a database of its own (CACHE_DATABASE)"
         )
     docker = Docker()
-    answer = docker.exec(
-        parameters.redis,
-        "redis-cli", "--no-auth-warning", "--user", parameters.user,
-        "-n", str(parameters.database), "FLUSHDB", "ASYNC",
-        variables={"REDISCLI_AUTH": os.environ.get("REDISCLI_AUTH", "")},
-    )  # fmt: skip
-    if answer.code or answer.out.strip() != "OK":  # redis-cli exits with 0 on a refusal
+    password = os.environ.get("REDISCLI_AUTH", "")
+    answer = flush(docker, parameters.redis, parameters.user, parameters.database, password)
+    if not is_flushed(answer):
         raise StepFailed(
             f"The cache (database {parameters.database} of {parameters.redis} on {docker.host}) "
             f"was not flushed: {answer.words}\n"
@@ -31,3 +27,17 @@ def run(parameters: Cache, say: Say) -> None:
             "then `ytops up`"
         )
     say(f"database {parameters.database} of {parameters.redis} flushed; the queue is untouched")
+
+
+def flush(docker: Docker, redis: str, user: str, database: int, password: str) -> Answer:
+    return docker.exec(
+        redis,
+        "redis-cli", "--no-auth-warning", "--user", user,
+        "-n", str(database), "FLUSHDB", "ASYNC",
+        variables={"REDISCLI_AUTH": password},
+    )  # fmt: skip
+
+
+def is_flushed(answer: Answer) -> bool:
+    """redis-cli exits with 0 on a refusal."""
+    return answer.code == 0 and answer.out.strip() == "OK"

@@ -11,6 +11,8 @@ from ops.verbs._health import crew, live, problems, services
 from ops.verbs._look import Look
 from ops.verbs._paper import moment, plural, span, when
 from rollout.names import node
+from rollout.records import Restored
+from rollout.restores import REMEMBERED
 from rollout.state import Event, HostState, Pointer
 
 # The agent asks all workers every few seconds; older than this, it has stopped asking.
@@ -124,6 +126,14 @@ def event_words(event: Event, now: datetime) -> str:
     return f"{what} {target}{before} by {event.who}, {when(event.at, now)}{took}{note}"
 
 
+def restored(look: Look) -> list[Restored]:
+    """The last restore, and those whose database before is still kept; the newest first."""
+    markers = look.observation.view.state.markers if look.observation else {}
+    notes = [note for key, note in sorted(markers.items()) if key.startswith(REMEMBERED)]
+    found = [Restored.model_validate_json(note) for note in reversed(notes)]
+    return [one for number, one in enumerate(found) if one.kept or number == 0]
+
+
 def report(look: Look) -> dict[str, Any]:
     """A stable shape: keys are added, not renamed."""
     pointer, found = live(look), problems(look)
@@ -145,6 +155,7 @@ def report(look: Look) -> dict[str, Any]:
         "workers": [asdict(crew) for crew in crews] if crews is not None else None,
         "beat": look.beat,
         "emergencies": list(look.owing),
+        "restored": [one.model_dump(mode="json") for one in restored(look)],
         **_remembered(look.observation.view.state if look.observation else None),
     }
 

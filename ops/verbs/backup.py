@@ -157,12 +157,7 @@ def run_files(place: Place, *series: Series) -> int:
 
 def verify(place: Place) -> int:
     settings = settings_of(place)
-    if not settings.backups.identity:
-        raise Misused(
-            "backupIdentity: expected the age identity that opens the backups, got none: no "
-            "restore can be tried.\nNext: `ytops backup key`"
-        )
-    key = packing.identity(settings.backups.identity)
+    key = opener(settings)
     with _job(place, settings, "whose backups are verified") as found:
         scratch = Scratch(
             place.docker, place.names, settings, live_image(place, "to compare with"), ourselves()
@@ -492,6 +487,16 @@ def _known(found: Stores) -> Listing:
 def _live(place: Place) -> str:
     edge = observe(place.docker, place.names).view.edge
     return edge.identity if edge else ""
+
+
+def opener(settings: Settings) -> packing.Identity:
+    if not settings.backups.identity:
+        raise Misused(
+            "backupIdentity: expected the age identity that opens the backups, got none: nothing "
+            "can be restored.\nNext: `pulumi config set --secret backupIdentity`, the key that was "
+            "kept off the host"
+        )
+    return packing.identity(settings.backups.identity)
 
 
 def _recipients(settings: Settings) -> tuple[packing.Recipient, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 
 from ops.verbs import _report as report
 from ops.verbs._exit import DONE, FAILED
@@ -13,6 +14,7 @@ from ops.verbs._paper import BAD, MAYBE, OK, paint, say, when
 from ops.verbs._place import Place
 from ops.verbs._target import Candidate, at_once
 from rollout.names import COLOURS
+from rollout.records import Restored
 
 WIDTH = 10
 
@@ -130,6 +132,14 @@ def _agenda(seen: Look) -> Iterator[str]:
         yield _row("withdrawn", f"{identity} {when(gone.at, at)}: {gone.why}")
     if state.last:
         yield _row("last", report.event_words(state.last, at))
+    for one in report.restored(seen):
+        yield _row("restored", _restored_words(one, at))
     back = at_once(view)
     if isinstance(back, Candidate):
         yield _row("next", f"back to {back.name} within seconds: `ytops rollback`")
+
+
+def _restored_words(one: Restored, at: datetime) -> str:
+    words = f"data of {one.data_of:%Y-%m-%d %H:%M} UTC, by {one.by} {when(one.at.isoformat(), at)}"
+    kept = f"{one.kept} is kept: `ytops restore --dismiss`, or `--undo`"
+    return f"{words}; {kept}" if one.kept else words

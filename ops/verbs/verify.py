@@ -28,9 +28,7 @@ from rollout.steps import Services, services_of
 def verify(place: Place, *, as_json: bool = False) -> int:
     edge, release = _serving(place)
     begun = time.monotonic()
-    with Session(place.docker, place.names.switch, lambda _: None) as session:
-        checks = check(services(place, edge.colour, release), session)
-    checks += [through_edge(place, path, release) for path in release.endpoints]
+    checks = all_checks(place, edge, release)
     failed = [found for found in checks if not found.ok]
     if as_json:
         _say_json(release, edge, not failed, checks=[asdict(found) for found in checks])
@@ -62,6 +60,12 @@ def verify_contract(place: Place, *, as_json: bool = False) -> int:
     if broken:
         say(f"Next: correct the backend by {PAGE}, then deploy it: `ytops up VERSION`")
     return FAILED if broken else DONE
+
+
+def all_checks(place: Place, edge: Pointer, release: Release) -> list[Check]:
+    with Session(place.docker, place.names.switch, lambda _: None) as session:
+        checks = check(services(place, edge.colour, release), session)
+    return checks + [through_edge(place, path, release) for path in release.endpoints]
 
 
 def _serving(place: Place) -> tuple[Pointer, Release]:

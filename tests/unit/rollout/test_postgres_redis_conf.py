@@ -52,7 +52,7 @@ def test_only_the_application_and_replication_come_in_and_only_from_the_data_net
     rows = hba(configured().postgres, "172.30.2.0/24", "replicator").splitlines()[1:]
     assert rows == [
         "local\tall\tall\t\ttrust",
-        "host\tytempire\tytempire\t172.30.2.0/24\tscram-sha-256",
+        "host\tytempire,ytempire_restore\tytempire\t172.30.2.0/24\tscram-sha-256",
         "host\treplication\treplicator\t172.30.2.0/24\tscram-sha-256",
     ]
 

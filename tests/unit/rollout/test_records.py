@@ -139,6 +139,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             {"at": NOW, "by": "team lead", "state": "approved"},
         ],
     },
+    "restored": {
+        "at": NOW,
+        "by": "on-call@host",
+        "what": "restore",
+        "source": "database/daily/20250110T100000Z",
+        "place": "drive1",
+        "data_of": NOW,
+        "release": "1.1.0+ab12cd34ef56",
+        "kept": "ytempire_before_20250110t120000z",
+    },
     "event": {
         "at": NOW,
         "kind": "deploy",

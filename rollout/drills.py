@@ -108,9 +108,9 @@ _COLUMNS = "| when (UTC) | stack | verdict | RTO | RPO | restored | rows | phase
 )
 _NONE = "No drill was held yet.\n"
 _SANDBOX = (
-    "\n¹ In the sandbox: one machine of 2 cores that does other work as well, a small "
-    "database, and a stand-in for S3. It says that the recovery works, not how long production's "
-    "takes.\n"
+    "\n¹ In the sandbox, where a stack `e2e…` is one of the tests': one machine of 2 cores that "
+    "does other work as well, a small database, and a stand-in for S3. It says that the recovery "
+    "works, not how long production's takes.\n"
 )
 
 
@@ -131,10 +131,14 @@ def _cells(drill: Drill) -> Iterator[str]:
     yield "good" if drill.verdict is Status.PASS else f"**failed**: {drill.detail}"
     yield _or_none(drill.rto_seconds)
     yield _or_none(drill.rpo_seconds)
-    size = f", {drill.bytes / 1e6:,.1f} MB" if drill.bytes else ""
+    size = f", {_size(drill.bytes)}" if drill.bytes else ""
     yield f"{drill.release or 'no release'} from {drill.place}{size}" if drill.backup else "-"
     yield ", ".join(f"{table} {count:,}" for table, count in sorted(drill.rows.items())) or "-"
     yield ", ".join(f"{stage.phase} {stage.seconds:.1f} s" for stage in drill.stages)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1_000_000 else f"{count / 1e3:,.1f} kB"
 
 
 def _or_none(seconds: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,35 +10,24 @@ from ops.backup.bucket import Bucket, client
 from ops.backup.drive import Drive
 from ops.backup.host import DriveArgs, HostArgs, helper
 from ops.backup.packing import Identity as Key
-from ops.backup.packing import Reader, Sum, Writer, unpack
 from ops.backup.place import Place as Kept
-from ops.backup.shell import LONG_SECONDS, ContainerShell
 from ops.backup.stores import NO_CREDENTIALS
 from ops.docker import Docker
 from ops.errors import OpsError
+from ops.restore.beside import Beside
+from ops.restore.server import Server
+from ops.restore.source import BackupSource
+from ops.restore.story import Restore
 from ops.verbs._exit import Misused
 from ops.verbs._place import Place
 from ops.verbs._store import image
-from rollout.backups import DATABASE, GLOBALS, Catalogue, Stored, differing_rows
+from rollout.backups import Catalogue, Stored, differing_rows
 from rollout.bucket_policies import Identity
 from rollout.drills import key_rows
-from rollout.dumps import COUNT_ROWS
 from rollout.judge import is_verified
 from rollout.names import Names
-from rollout.records import Artifact
-from rollout.settings import REPLICATION_USER, Postgres, Settings
-
-# The two roles that the stack has made keep its own passwords; all else is as it was.
-RESTORE_GLOBALS = r"""
-sed -E -e "/^CREATE ROLE \"?($PGUSER|$REPLICATION)\"?;$/d" \
-    -e "/^ALTER ROLE \"?($PGUSER|$REPLICATION)\"? WITH /d" |
-    psql -X -q -v ON_ERROR_STOP=1 -o /dev/null -d postgres
-"""
-RESTORE = """
-dropdb --force --if-exists --maintenance-db postgres "$PGDATABASE" &&
-    exec pg_restore --exit-on-error --create -d postgres
-"""
-COUNT = "exec psql -X -qAt -v ON_ERROR_STOP=1"
+from rollout.restores import database_bytes
+from rollout.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -87,53 +75,40 @@ def newest(found: Catalogue) -> Stored:
 
 @dataclass(frozen=True)
 class Database:
-    """The drill's, which nobody uses yet."""
+    """The drill's, which nobody uses yet. settings: of the stack that is drilled."""
 
     docker: Docker
     names: Names
-    settings: Postgres
+    settings: Settings
 
-    def restore(self, source: Source, key: Key) -> None:
-        self._load(source, GLOBALS, RESTORE_GLOBALS, key)
-        self._load(source, DATABASE, RESTORE, key)
+    def restore(self, source: Source, key: Key, by: str) -> None:
+        """As `ytops restore` does it; what was there before was never anything."""
+        manifest = source.stored.manifest
+        assert manifest
+        size = database_bytes(manifest, 0)
+        story = Restore(
+            server=self._beside.server,
+            beside=self._beside,
+            sources=[BackupSource(source.kept, source.stored, key, size)],
+            by=by,
+            release="",
+            migrate=None,
+            migrations_table=self.settings.backend.migrations_table,
+            tell=lambda *_: None,
+            keep=False,
+        )
+        story.check()
+        story.prepare()
+        story.go()
 
     def rows(self) -> dict[str, int]:
-        answer = self.docker.exec(
-            self.names.postgres,
-            *("sh", "-c", COUNT),
-            stdin=COUNT_ROWS.encode(),
-            variables=self._client,
-            user="postgres",
-            timeout=LONG_SECONDS,
-        )
-        if answer.code:
-            raise OpsError(f"the restored rows can't be counted: {answer.words}")
-        return {name: int(count) for _, name, count in map(json.loads, answer.out.splitlines())}
-
-    def _load(self, source: Source, name: str, script: str, key: Key) -> None:
-        """Out of the place and into the server, every byte read and hashed on its way."""
-        artifact = _artifact(source.stored, name)
-        server = ContainerShell(self.docker, self.names.postgres)
-        with (
-            source.kept.read(artifact) as reader,
-            server.pipe(script, gives=False, variables=self._client) as target,
-        ):
-            total = Sum()
-            unpack(_Tapped(reader, total), target, key)
-            answer = target.finish(LONG_SECONDS)
-        if total.sha256 != artifact.sha256:
-            raise OpsError(f"{artifact.key}: its SHA-256 is not the manifest's")
-        if answer.code:
-            raise OpsError(f"{name} can't be restored: {answer.words}")
+        return self._beside.rows(self.settings.postgres.database)
 
     @property
-    def _client(self) -> dict[str, str]:
-        return {
-            "PGHOST": "/var/run/postgresql",
-            "PGUSER": self.settings.user,
-            "PGDATABASE": self.settings.database,
-            "REPLICATION": REPLICATION_USER,
-        }
+    def _beside(self) -> Beside:
+        postgres = self.settings.postgres
+        server = Server(self.docker, self.names, postgres.database, postgres.image)
+        return Beside.on(server, postgres.memory, lambda *_: None)
 
 
 def compared(stored: Stored, rows: dict[str, int]) -> str:
@@ -144,25 +119,3 @@ def compared(stored: Stored, rows: dict[str, int]) -> str:
         raise OpsError(wrong)
     counts = ", ".join(f"{count:,} in {table}" for table, count in sorted(key_rows(rows).items()))
     return f"as in the manifest: {counts}; {len(rows)} tables in all"
-
-
-@dataclass
-class _Tapped:
-    """A reader whose bytes are hashed as they pass."""
-
-    source: Reader
-    total: Writer
-
-    def read(self, size: int = -1) -> bytes:
-        data = self.source.read(size)
-        self.total.write(data)
-        return data
-
-
-def _artifact(stored: Stored, name: str) -> Artifact:
-    assert stored.manifest
-    wanted = stored.folder.key(name)
-    found = next((a for a in stored.manifest.artifacts if a.key == wanted), None)
-    if found is None:
-        raise OpsError(f"{stored.folder} has no {name}")
-    return found

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -101,10 +102,13 @@ def make_room(docker: Docker, say: Say, *, certain: bool = False) -> bool:
     state = owner.owner() if owner else "dead"
     if owner and (state == "alive" or (state == "elsewhere" and not certain)):
         raise Refused(_under_way(owner, docker.host))
-    folder = Path((labels or {}).get(FOLDER_LABEL, "") or "/nowhere")
-    _end_engine(folder, say)
+    folder = Path((labels or {}).get(FOLDER_LABEL, ""))
+    # The host's word alone deletes nothing here but a drill's folder, where drills have theirs.
+    known = folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(PREFIX)
+    if known:
+        _end_engine(folder, say)
     remove(docker)
-    if folder.name.startswith(PREFIX):
+    if known:
         shutil.rmtree(folder, ignore_errors=True)
     say(f"An earlier drill{f' by {owner}' if owner else ''} was left standing: it is removed")
     return True
@@ -215,7 +219,7 @@ def _end_engine(folder: Path, say: Say) -> None:
             continue
         say(f"Its engine still runs (process {lock.pid}): it is told to end")
         with suppress(ProcessLookupError):
-            os.kill(lock.pid, 2)
+            os.kill(lock.pid, signal.SIGINT)
         deadline = time.monotonic() + ENGINE_SECONDS
         while exists(lock.pid) and lock.owner() == "alive":
             if time.monotonic() > deadline:

@@ -73,10 +73,10 @@ class Story:
             site.begin(self.drilled, self.settings, self.host)
             site.up("")
             said.words = "datastores and edge, without a release"
-        database = Database(site.place.docker, site.place.names, self.settings.postgres)
+        database = Database(site.place.docker, site.place.names, self.settings)
         with self._phase("restore") as said:
-            database.restore(found, self.key)
-            said.words = "roles and database"
+            database.restore(found, self.key, self.by)
+            said.words = "roles and database, counted and checked"
         with self._phase("counts") as said:
             rows = database.rows()
             self._rows = key_rows(rows)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -100,7 +100,7 @@ class Recovered:
                 raise OpsError(f"{worker}: {wrong[0]}")
         return f"`{' '.join(command)}` went through a worker"
 
-    def _until(self, true: Any, otherwise: str) -> None:
+    def _until(self, true: Callable[[], object], otherwise: str) -> None:
         deadline = time.monotonic() + JOB_SECONDS
         while not true():
             if time.monotonic() > deadline:

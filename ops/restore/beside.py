@@ -154,8 +154,9 @@ class Beside:
         if not had:
             self.server.sql("DROP EXTENSION IF EXISTS amcheck", database=self.name)
 
-    def rows(self) -> dict[str, int]:
-        lines = self.server.script(COUNT_ROWS, self.name).splitlines()
+    def rows(self, database: str = "") -> dict[str, int]:
+        """Of its tables, or of another database's."""
+        lines = self.server.script(COUNT_ROWS, database or self.name).splitlines()
         return {name: int(count) for _, name, count in map(json.loads, lines)}
 
     def migrations(self, table: str, database: str = "") -> tuple[str, ...] | None:

@@ -36,11 +36,12 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Volume:
-    """A named volume at a path."""
+    """A named volume at a path; `is_folder`: one of the host's folders, by its own path."""
 
     name: pulumi.Input[str]
     path: str
     read_only: bool = False
+    is_folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class ContainerArgs:
     init: an init process is its first one, for a program that takes orphans for its own children.
     lacks: what it could not start without; it stays as it is, and is not made anew. hosts: names
     and addresses that it knows by itself: Docker's own name service is away while its daemon is.
+    groups: whose files its user may read, too.
     """
 
     container: str
@@ -77,6 +79,7 @@ class ContainerArgs:
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     volumes: Sequence[Volume] = ()
     tmpfs: Sequence[str] = ("/tmp",)
+    groups: Sequence[str] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
     check: Check | None = None
     restart: str = "unless-stopped"
@@ -111,6 +114,7 @@ def container(
         hostname=args.container,
         image=args.image,
         user=args.user,
+        group_adds=list(args.groups) or None,
         command=list(args.command) or None,
         envs=[pulumi.Output.concat(key, "=", value) for key, value in args.environment.items()],
         labels=[
@@ -128,7 +132,10 @@ def container(
         ],
         mounts=[
             docker.ContainerMountArgs(
-                type="volume", source=v.name, target=v.path, read_only=v.read_only
+                type="bind" if v.is_folder else "volume",
+                source=v.name,
+                target=v.path,
+                read_only=v.read_only,
             )
             for v in args.volumes
         ],

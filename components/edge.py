@@ -30,12 +30,14 @@ BOOT_SECONDS = 60  # its first health check comes after 5 s, and a crash loop is
 class Edge(pulumi.ComponentResource):
     """nginx on the published ports, its configuration in a volume that the switch writes.
 
-    Outputs: `address` (where users reach it), `live_volume` (says which release is live).
+    Outputs: `address` (where users reach it), `live_volume` (says which release is live),
+    `volumes` (all of them, by name).
     `ready`: nginx is healthy.
     """
 
     address: str
     live_volume: pulumi.Output[str]
+    volumes: dict[str, pulumi.Output[str]]
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Edge(pulumi.ComponentResource):
         live = volume("live", self, site)
         control = volume("control", self, site)
         self.live_volume = live.name
+        self.volumes = {"edge": self._edge.name, "live": live.name, "control": control.name}
         self.switch = container(
             "switch",
             ContainerArgs(

@@ -18,6 +18,7 @@ from components.gate import gate
 from components.host import Networks, NetworksArgs, provider, volume
 from components.postgres import Postgres
 from components.redis import Redis
+from components.scheduler import Scheduler
 from components.site import Site
 from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew
 from components.switch import BlueGreenSwitch
@@ -49,6 +50,7 @@ class Run:
     observation: Observation
     plan: Plan
     switch_image: str
+    scheduler_image: str
     stopped: tuple[Stopped, ...] = ()
     checklist: tuple[Item, ...] = ()
     maintenance: Maintenance | None = None
@@ -69,7 +71,10 @@ def begin() -> Run:
         decided = plan(observation.view, wanted, deployment.reinstate, deployment.pinned)
         for release in _kept(decided):
             _check_secrets(settings, release)
-        switch_image = _switch_image(settings, look)
+        switch_image = _by_digest(settings, look, settings.edge.ops_image, names.switch)
+        scheduler_image = ""
+        if settings.scheduler.on:
+            scheduler_image = _by_digest(settings, look, settings.scheduler.image, names.scheduler)
         standing = look.stopped.result() if observation.source == "host" else ()
         items = _checklist(settings, root, observation, decided)
         allowed = _maintenance(settings, root)
@@ -78,7 +83,17 @@ def begin() -> Run:
     if decided.action == "refuse":
         stop(decided.reason)
     pulumi.log.info(f"plan: {decided.action}: {decided.reason}")
-    return Run(settings, names, observation, decided, switch_image, standing, items, allowed)
+    return Run(
+        settings,
+        names,
+        observation,
+        decided,
+        switch_image,
+        scheduler_image,
+        standing,
+        items,
+        allowed,
+    )
 
 
 class System:
@@ -104,6 +119,8 @@ class System:
         self.redis = Redis("redis", self.networks, self.site)
         self.edge = Edge("edge", self.networks, self.redis.ready, run.switch_image, self.site)
         self.media = volume("media", self.edge, self.site)
+        if settings.scheduler.image:
+            self._scheduler()
         self.awake = awake(run.plan, run.stopped, self.site, [*self._stores, self.edge.nginx])
         self.slots = [self._slot(declared) for declared in run.plan.slots]
         self._draining()
@@ -112,6 +129,16 @@ class System:
             verified: list[pulumi.Resource] = [slot.verified for slot in self.slots]
             switch = BlueGreenSwitch("switch", run.plan, self.site, [*verified, self.edge.ready])
             self.last = switch.last
+
+    def _scheduler(self) -> None:
+        Scheduler(
+            "scheduler",
+            self.networks,
+            {"media": self.media.name, **self.edge.volumes},
+            self.run.scheduler_image,
+            self.site,
+            [self.postgres.ready],
+        )
 
     def _slot(self, declared: DeclaredSlot) -> ReleaseSlot:
         return ReleaseSlot(
@@ -252,7 +279,11 @@ class _Look:
 def _look(settings: Settings, names: Names) -> _Look:
     """All at once: each question is a process of its own, over ssh a journey of its own."""
     docker = Docker(settings.deployment.docker_host)
-    tags = [settings.edge.ops_image, *([image_tag(settings)] if _asks(settings) else [])]
+    tags = [
+        settings.edge.ops_image,
+        *([settings.scheduler.image] if settings.scheduler.on else []),
+        *([image_tag(settings)] if _asks(settings) else []),
+    ]
     with ThreadPoolExecutor() as pool:
         images = {tag: pool.submit(image_identity, docker, tag) for tag in tags}
         standing = pool.submit(stopped, docker, names)
@@ -340,9 +371,8 @@ def _check_secrets(settings: Settings, release: Release) -> None:
         )
 
 
-def _switch_image(settings: Settings, look: _Look) -> str:
-    """The agent's image by digest, so that a rebuilt one of the same tag is taken up."""
-    tag = settings.edge.ops_image
+def _by_digest(settings: Settings, look: _Look, tag: str, container: str) -> str:
+    """An image of ours by digest, so that a rebuilt one of the same tag is taken up."""
     if look.observation.source != "host":
         return tag
     try:
@@ -350,12 +380,11 @@ def _switch_image(settings: Settings, look: _Look) -> str:
     except HostUnreachable:
         raise
     except OpsError as error:
-        docker = Docker(settings.deployment.docker_host)
-        switch = docker.inspect(Names(settings.stack).switch)
-        if switch is None or not switch.image:
+        standing = Docker(settings.deployment.docker_host).inspect(container)
+        if standing is None or not standing.image:
             raise
-        pulumi.log.warn(f"{_first_line(error)}\nThe switch keeps the image that it has.")
-        return switch.image
+        pulumi.log.warn(f"{_first_line(error)}\n{container} keeps the image that it has.")
+        return standing.image
 
 
 def _first_line(error: OpsError) -> str:

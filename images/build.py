@@ -117,6 +117,15 @@ IMAGES: tuple[Image, ...] = (
         wheels=("ops/requirements.txt", "python/requirements.txt"),
         repository=("rollout", "ops/__init__.py", "ops/errors.py", "ops/switch"),
     ),
+    Image(
+        "scheduler",
+        f"ytempire/scheduler:{OPS_VERSION}",
+        "scheduler",
+        parent="postgres",
+        arguments={"VERSION": OPS_VERSION},
+        wheels=("scheduler/requirements.txt", "python/requirements.txt"),
+        repository=("rollout", "ops"),
+    ),
 )
 
 

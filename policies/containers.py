@@ -19,6 +19,12 @@ CONTAINER = "docker:index/container:Container"
 # nginx is the edge: nobody else is reached from outside.
 PUBLISHERS = frozenset({"nginx"})
 
+# The scheduler keeps backups on drives of the host; but never where the system itself lives.
+KEEPS_DRIVES = frozenset({"scheduler"})
+SYSTEM_FOLDERS = frozenset(
+    ("", "bin", "boot", "dev", "etc", "lib", "proc", "root", "run", "sbin", "sys", "usr", "var")
+)
+
 RESTARTS = ("unless-stopped", "on-failure")
 LOG_DRIVERS = ("json-file", "local")
 
@@ -155,11 +161,17 @@ def has_namespaces_of_its_own(container: Subject) -> Iterator[str]:
 
 def mounts_nothing_of_the_host(container: Subject) -> Iterator[str]:
     for mount in container.get("mounts") or ():
-        if mount.get("type") == "bind":
-            yield _host_path(str(mount.get("source", "")))
+        source = str(mount.get("source", ""))
+        if mount.get("type") == "bind" and not _is_drive(container, source):
+            yield _host_path(source)
     for volume in container.get("volumes") or ():
         if volume.get("hostPath"):
             yield _host_path(str(volume["hostPath"]))
+
+
+def _is_drive(container: Subject, path: str) -> bool:
+    folder = path.removeprefix("/").partition("/")[0]
+    return _part(container) in KEEPS_DRIVES and folder not in SYSTEM_FOLDERS
 
 
 def _host_path(path: str) -> str:

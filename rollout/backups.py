@@ -310,6 +310,11 @@ def together(catalogues: Mapping[str, Catalogue]) -> dict[Folder, dict[str, Stor
     return {folder: found[folder] for folder in sorted(found, reverse=True)}
 
 
+def best_copy(at: Mapping[str, Stored]) -> Stored:
+    """The copy that knows most: a look may be missing where a place was away."""
+    return max(at.values(), key=lambda s: len(s.manifest.verifications) if s.manifest else 0)
+
+
 def held_by(bucket: Catalogue) -> Callable[[Backup], bool]:
     """Whether a drive's backup is in the bucket, whole and not found bad."""
     there = {s.folder for s in bucket.backups if s.proved is not False}

@@ -9,6 +9,11 @@ from datetime import UTC, datetime, timedelta
 FRESH = timedelta(hours=1)
 STAMP = "%Y%m%dT%H%M%SZ"
 
+# In the database itself, where every dump and every migration is: the number of an advisory lock.
+# Who dumps shares it, who migrates has it alone. A dump reads all tables, so a migration would
+# wait for it, and all that asks for its table would wait behind the migration.
+MIGRATING = 0x79746D70
+
 # The tables whose data a dump holds: those of an extension are the extension's.
 TABLES = """\
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -37,6 +37,7 @@ _PLACES: dict[str, int] = {
     "green": 67,
     "postgres": 68,
     "redis": 69,
+    "scheduler": 70,
 }
 
 # Ports inside the networks; only nginx's two public ones are published on the host.
@@ -90,6 +91,10 @@ class Names:
     def redis(self) -> str:
         return self.part("redis")
 
+    @property
+    def scheduler(self) -> str:
+        return self.part("scheduler")
+
     def app(self, colour: Colour) -> str:
         return self.part(colour)
 
@@ -121,10 +126,10 @@ def node(container: str) -> str:
 
 
 def address(
-    subnet: str, place: Literal["edge", "switch", "blue", "green", "postgres", "redis"]
+    subnet: str, place: Literal["edge", "switch", "blue", "green", "postgres", "redis", "scheduler"]
 ) -> str:
-    """A fixed address: containers recreated in another order keep theirs. The datastores' are on
-    the data network, the others' on the app network."""
+    """A fixed address: containers recreated in another order keep theirs. The datastores' and the
+    scheduler's are on the data network, the others' on the app network."""
     return str(ipaddress.ip_network(subnet)[_PLACES[place]])
 
 

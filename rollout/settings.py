@@ -17,7 +17,7 @@ from itertools import combinations
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from rollout import mistakes
@@ -193,6 +193,34 @@ def _identity(value: str) -> str:
     return value
 
 
+class AccessKey(BaseModel):
+    """Of AWS, as the store's output `keys` has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    secret: str = Field(min_length=1, repr=False)
+
+
+_KEYS = TypeAdapter(dict[str, AccessKey])
+
+
+def _access_keys(value: str) -> str:
+    if not value:
+        return value
+    try:
+        _KEYS.validate_json(value)
+    except ValidationError:
+        raise ValueError(
+            "the store's output `keys`, as `pulumi stack output keys --show-secrets` prints it"
+        ) from None
+    return value
+
+
+def _pinned_or_none(value: str) -> str:
+    return _pinned(value) if value else value
+
+
 def _path_or_none(value: str) -> str:
     return _path(value) if value else value
 
@@ -358,6 +386,25 @@ class Backups(Group):
         alias="backupRecipients"
     )
     identity: Annotated[str, AfterValidator(_identity)] = Field(alias="backupIdentity", repr=False)
+    access_keys: Annotated[str, AfterValidator(_access_keys)] = Field(
+        alias="backupKeys", repr=False
+    )
+
+    @property
+    def keys(self) -> dict[str, AccessKey]:
+        """Of the bucket's identities, by name; empty where none are configured."""
+        return _KEYS.validate_json(self.access_keys) if self.access_keys else {}
+
+
+class Scheduling(Group):
+    """The scheduler: whether there is one, and whom it tells."""
+
+    on: bool = Field(alias="backupSchedule")
+    image: Annotated[str, AfterValidator(_pinned_or_none)] = Field(alias="schedulerImage")
+    memory: Megabytes = Field(alias="schedulerMemory")
+    cpus: Cores = Field(alias="schedulerCpus")
+    notify_success: bool = Field(alias="backupNotifySuccess")
+    heartbeat_url: Url = Field(alias="backupHeartbeatUrl", repr=False)
 
 
 class Checklist(Group):
@@ -421,6 +468,7 @@ class Settings(BaseModel):
     watch: Watching
     operations: Operations
     backups: Backups
+    scheduler: Scheduling
     checklist: Checklist
 
     @property
@@ -461,6 +509,7 @@ _GROUPS: dict[str, type[Group]] = {
     "watch": Watching,
     "operations": Operations,
     "backups": Backups,
+    "scheduler": Scheduling,
     "checklist": Checklist,
 }
 PRODUCTION = "production"
@@ -617,6 +666,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     for (a, left), (b, right) in combinations(subnets.items(), 2):
         if ipaddress.ip_network(left).overlaps(ipaddress.ip_network(right)):
             yield f"{b}: expected a network apart from {a} ({left}), got {right}"
+    if settings.scheduler.on and not settings.scheduler.image:
+        yield "schedulerImage: expected an image, because backupSchedule is on, got none"
     if settings.stack == PRODUCTION != settings.deployment.environment:
         yield (
             f"environment: expected {PRODUCTION}, because the stack is named so, got "

@@ -232,16 +232,26 @@ class Notify(Record):
 
 class Files(Record):
     """Write files into a volume through a one-shot container of `image`. Secret: FILES, a JSON
-    object of name to text. `server` takes them afterwards, when it runs, but for a WAL receiver,
-    which reads them whenever it connects; Redis' new `maxmemory` is set there by its operator
-    (secrets: REDISCLI_USER, REDISCLI_AUTH)."""
+    object of name to text. `server` takes them afterwards, when it runs, but for a WAL receiver and
+    the scheduler, which read them by themselves; Redis' new `maxmemory` is set there by its
+    operator (secrets: REDISCLI_USER, REDISCLI_AUTH)."""
 
     image: str
     volume: str
     user: str
     server: str
-    kind: Literal["postgres", "redis", "wal"]
+    kind: Literal["postgres", "redis", "wal", "scheduler"]
     maxmemory: str = ""
+
+
+class Drives(Record):
+    """The places on the host that backups are kept in belong to `user`: folders, which have to be
+    there, and volumes, which are made."""
+
+    image: str
+    user: str
+    stack: str
+    drives: tuple[str, ...]
 
 
 class EdgeFiles(Record):

@@ -50,11 +50,8 @@ def _worded(call: F) -> F:
 
 
 def client(settings: Backups, identity: Identity) -> Any:
-    """S3 as one of the bucket's identities: by the profile that is named like its user, else by
-    what the environment has. None where nobody's credentials are at hand."""
-    name = f"{settings.bucket}-{identity}"
-    known = name in boto3.Session().available_profiles
-    session = boto3.Session(profile_name=name if known else None, region_name=settings.region)
+    """S3 as one of the bucket's identities. None where nobody's credentials are at hand."""
+    session = _session(settings, identity)
     if session.get_credentials() is None:
         return None
     style = {"addressing_style": "path"} if settings.endpoint else {}
@@ -68,6 +65,17 @@ def client(settings: Backups, identity: Identity) -> Any:
             max_pool_connections=AT_ONCE,
         ),
     )
+
+
+def _session(settings: Backups, identity: Identity) -> Any:
+    """By the configured key, else the profile that is named like its user, else by what the
+    environment has."""
+    key = settings.keys.get(identity)
+    if key:
+        return boto3.Session(key.id, key.secret, region_name=settings.region)
+    name = f"{settings.bucket}-{identity}"
+    known = name in boto3.Session().available_profiles
+    return boto3.Session(profile_name=name if known else None, region_name=settings.region)
 
 
 @dataclass

@@ -9,13 +9,20 @@ from dataclasses import dataclass, field
 
 from ops.backup.shell import Pipe, Shell
 from ops.errors import StepFailed
-from rollout.dumps import COUNT_ROWS
+from ops.verbs._exit import Refused
+from rollout.dumps import COUNT_ROWS, MIGRATING
 from rollout.names import Names
 from rollout.settings import Postgres
 
 # One session holds the snapshot: pg_dump reads in it, and so are the rows counted that it dumped.
 # The archive's table of contents is read on its way, by the program that would restore it.
+BUSY = "a migration is under way"
 QUESTIONS = f"""
+SELECT pg_try_advisory_lock_shared({MIGRATING}) AS free \\gset
+\\if :free
+\\else
+DO $$BEGIN RAISE EXCEPTION '{BUSY}'; END$$;
+\\endif
 SET idle_in_transaction_session_timeout = 0;
 SET statement_timeout = 0;
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -106,6 +113,12 @@ class Source:
         with self.shell.pipe(script, gives=True, variables=variables) as pipe:
             yield pipe
             answer = pipe.finish()
+            if answer.code and BUSY in answer.out:
+                raise Refused(
+                    f"A migration of {self.settings.database} is under way; a dump would hold it "
+                    "up, and behind it the application.\nNext: when the deploy is over, `ytops "
+                    "backup run`"
+                )
             if answer.code:
                 raise StepFailed(
                     f"{what} of {self.settings.database} failed on {self.shell.where} (exit "

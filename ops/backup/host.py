@@ -180,9 +180,14 @@ def _have_volume(docker: Docker, names: Names, volume: str, host: HostArgs) -> b
     if docker.call("volume", "inspect", volume, check=False).code == 0:
         return True
     if host.owner:
-        labels = (f"{STACK_LABEL}={names.stack}", f"{PART_LABEL}={PART}")
-        docker.call("volume", "create", *(w for one in labels for w in ("--label", one)), volume)
+        make_volume(docker, names, volume)
     return host.owner is not None
+
+
+def make_volume(docker: Docker, names: Names, volume: str) -> None:
+    """One that is there stays as it is."""
+    labels = (f"{STACK_LABEL}={names.stack}", f"{PART_LABEL}={PART}")
+    docker.call("volume", "create", *(w for one in labels for w in ("--label", one)), volume)
 
 
 def _await(docker: Docker, container: str) -> None:

@@ -38,6 +38,7 @@ STEPS: dict[str, type[Record]] = {
     "cache": steps.Cache,
     "notify": steps.Notify,
     "files": steps.Files,
+    "drives": steps.Drives,
     "edge-files": steps.EdgeFiles,
     "roles": steps.Roles,
 }

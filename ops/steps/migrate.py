@@ -9,6 +9,7 @@ from ops.migrations import recorded
 from ops.steps import _one_shot
 from ops.steps._marker import Marker
 from ops.steps._one_shot import OneShot
+from ops.steps._undisturbed import undisturbed
 from rollout.migrations import applied, failed_statement, under_way
 from rollout.steps import Migrate
 
@@ -25,9 +26,11 @@ def run(parameters: Migrate, say: Say) -> None:
     if done is not None:
         say(f"already migrated for {parameters.key} ({done})")
         return
-    begun = time.monotonic()
     before = _recorded(docker, parameters)
-    outcome = _one_shot.run(docker, _container(parameters), say, parameters.timeout)
+    user, database = parameters.database_user, parameters.database
+    with undisturbed(docker, parameters.postgres, user, database, say):
+        begun = time.monotonic()
+        outcome = _one_shot.run(docker, _container(parameters), say, parameters.timeout)
     came = _came(before, _recorded(docker, parameters))
     if outcome.code != 0:
         where = f"{parameters.container} on {docker.host}"

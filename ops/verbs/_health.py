@@ -45,7 +45,8 @@ def live_release(look: Look) -> Release | None:
 
 
 def services(look: Look) -> list[Service]:
-    """nginx, app, postgres, redis, celery (manual 7.1), and the switch; empty when unknown."""
+    """nginx, app, postgres, redis, celery (manual 7.1), the switch, and the scheduler where one is
+    wanted; empty when unknown."""
     if look.containers is None:
         return []
     names, pointer, release = look.names, live(look), live_release(look)
@@ -56,12 +57,13 @@ def services(look: Look) -> list[Service]:
         "redis": [names.redis],
         "celery": _workers(look, pointer, release),
         "switch": [names.switch],
+        "scheduler": [names.scheduler] if look.timetable else [],
     }
     found = look.containers
     return [
         Service(name, tuple(found.get(c, NO_CONTAINER) for c in containers))
         for name, containers in expected.items()
-        if containers or name not in ("app", "celery")
+        if containers or name not in ("app", "celery", "scheduler")
     ]
 
 
@@ -98,6 +100,8 @@ def _problems(look: Look) -> Iterator[str]:
         yield f"the edge answers as {look.answer.release or 'no release'}"
     if pointer and _beat_is_wrong(look, pointer):
         yield "the beat is not the live release's"
+    if look.backups:
+        yield from look.backups.problems(look.at)
 
 
 def _beat_is_wrong(look: Look, pointer: Pointer) -> bool:

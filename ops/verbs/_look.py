@@ -18,6 +18,7 @@ from ops.errors import HostUnreachable, OpsError
 from ops.observe import Observation, beat_pointer, observe
 from ops.verbs._containers import Seen, seen
 from ops.verbs._place import Place
+from ops.verbs._scheduled import Scheduled, scheduled
 from rollout.changes import owing
 from rollout.edge import RELEASE_HEADER
 from rollout.names import Names
@@ -48,6 +49,9 @@ class Look:
     beat: str | None = None
     owing: tuple[str, ...] = ()
     """What emergencies owe: their documentation."""
+    timetable: bool = False
+    """Whether the stack file wants a scheduler."""
+    backups: Scheduled | None = None
     unknown: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -58,6 +62,7 @@ class Look:
 def look(place: Place) -> Look:
     """Raises HostUnreachable: then nothing at all can be said."""
     docker, names, configuration = place.docker, place.names, place.configuration
+    timetable = configuration.get("backupSchedule") == "true"
     parts: dict[str, Callable[[], Any]] = {
         "observation": lambda: observe(docker, names),
         "containers": lambda: seen(docker, place.stack),
@@ -67,6 +72,7 @@ def look(place: Place) -> Look:
             trusted=configuration.get("edgeTls") == "provided",
         ),
         "beat": lambda: beat_pointer(docker, names),
+        "backups": lambda: scheduled(docker, names) if timetable else None,
         "emergencies": lambda: tuple(owing(Changes(place.root).all())),
     }
     unknown: dict[str, str] = {}
@@ -79,6 +85,7 @@ def look(place: Place) -> Look:
         address=configuration.address,
         at=datetime.now(UTC),
         owing=found.pop("emergencies") or (),
+        timetable=timetable,
         unknown=unknown,
         **found,
     )

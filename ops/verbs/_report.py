@@ -10,6 +10,7 @@ from ops.observe import Observation
 from ops.verbs._health import crew, live, problems, services
 from ops.verbs._look import Look
 from ops.verbs._paper import moment, plural, span, when
+from ops.verbs._scheduled import Scheduled
 from rollout.names import node
 from rollout.records import Restored
 from rollout.restores import REMEMBERED
@@ -156,8 +157,13 @@ def report(look: Look) -> dict[str, Any]:
         "beat": look.beat,
         "emergencies": list(look.owing),
         "restored": [one.model_dump(mode="json") for one in restored(look)],
+        "backups": _backups(look.backups),
         **_remembered(look.observation.view.state if look.observation else None),
     }
+
+
+def _backups(found: Scheduled | None) -> dict[str, Any] | None:
+    return {**asdict(found), "at": found.at.isoformat()} if found else None
 
 
 def _remembered(state: HostState | None) -> dict[str, Any]:

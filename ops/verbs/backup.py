@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ops.backup import packing
+from ops.backup import keys, packing
 from ops.backup import prune as pruning
 from ops.backup.base import BaseBackup
 from ops.backup.dump import Source, client
@@ -29,13 +29,13 @@ from ops.steps.backup import megabytes
 from ops.verbs._backup_kind import BackupKind
 from ops.verbs._database import live_image, ourselves
 from ops.verbs._database import settings as settings_of
-from ops.verbs._exit import DONE, FAILED, Interrupted, Misused
+from ops.verbs._exit import DONE, FAILED, Interrupted
 from ops.verbs._log_report import LogReport
 from ops.verbs._paper import BAD, MAYBE, OK, paint, plural, say, when
 from ops.verbs._place import Place
 from ops.verbs._store import configured, image, is_offsite
 from ops.verbs.rehearse import line
-from rollout.backups import Catalogue, Folder, Stored, overdue, together
+from rollout.backups import Catalogue, Folder, Stored, best_copy, overdue, together
 from rollout.files import PARTS, Naming
 from rollout.judge import is_verified
 from rollout.retention import DUMPS, Kind, Listing, Series, full_series
@@ -65,7 +65,7 @@ def run_kind(place: Place, kind: BackupKind, *, full: bool = False, now: bool = 
 
 def run(place: Place, *, full: bool = False) -> int:
     settings = settings_of(place)
-    recipients = _recipients(settings)
+    recipients = keys.recipients(settings.backups)
     live, now = _live(place), datetime.now(UTC)
     with _job(place, settings, "to back up", network=place.names.network("data")) as found:
         say(f"The database of {place.stack} on {place.docker.host}")
@@ -87,7 +87,7 @@ def run(place: Place, *, full: bool = False) -> int:
 
 def run_base(place: Place) -> int:
     settings = settings_of(place)
-    recipients = _recipients(settings)
+    recipients = keys.recipients(settings.backups)
     _require_receiver(place)
     network = place.names.network("data")
     with _job(place, settings, "to back up", network=network, wal=True) as found:
@@ -110,7 +110,7 @@ def run_base(place: Place) -> int:
 def run_wal(place: Place, *, now: bool = False) -> int:
     """Beside a job that takes long: the log has a lock of its own."""
     settings = settings_of(place)
-    recipients = _recipients(settings)
+    recipients = keys.recipients(settings.backups)
     _require_receiver(place)
     network = place.names.network("data")
     with _job(
@@ -135,7 +135,10 @@ def _require_receiver(place: Place) -> None:
 def run_files(place: Place, *series: Series) -> int:
     """One backup after the other, of what the volumes hold."""
     settings = settings_of(place)
-    recipients, naming = _recipients(settings), Naming.of(settings.deployment.fingerprint_key)
+    recipients, naming = (
+        keys.recipients(settings.backups),
+        Naming.of(settings.deployment.fingerprint_key),
+    )
     unread = False
     with _job(place, settings, "to back up", image=image(place)) as found:
         for one in series:
@@ -157,12 +160,12 @@ def run_files(place: Place, *series: Series) -> int:
 
 def verify(place: Place) -> int:
     settings = settings_of(place)
-    key = opener(settings)
+    identity = keys.identity(settings.backups)
     with _job(place, settings, "whose backups are verified") as found:
         scratch = Scratch(
             place.docker, place.names, settings, live_image(place, "to compare with"), ourselves()
         )
-        story = Verify(found, ScratchTrial(scratch), key, settings.postgres, _tell, say)
+        story = Verify(found, ScratchTrial(scratch), identity, settings.postgres, _tell, say)
         story.go()
         for failure in story.failures:
             say(f"{paint(BAD, 'red')} {failure}")
@@ -317,7 +320,7 @@ class Report:
     @classmethod
     def of(cls, catalogues: dict[str, Catalogue], now: datetime, found: Stores) -> Report:
         backups = together(catalogues)
-        every = [_best(at) for at in backups.values()]
+        every = [best_copy(at) for at in backups.values()]
         best = [s for s in every if s.folder.series in DUMPS]
         return cls(
             now=now,
@@ -389,16 +392,11 @@ def _at(stored: Stored | None) -> str | None:
     return stored.folder.taken.isoformat() if stored else None
 
 
-def _best(at: dict[str, Stored]) -> Stored:
-    """The copy that knows most: a look may be missing where a place was away."""
-    return max(at.values(), key=lambda s: len(s.manifest.verifications) if s.manifest else 0)
-
-
 # The list
 
 
 def _row(folder: Folder, at: dict[str, Stored]) -> str:
-    best = _best(at)
+    best = best_copy(at)
     good = "restored" if folder.series in DUMPS else "opened"
     proved = {True: paint(good, "green"), False: paint("damaged", "red"), None: "listed"}
     size = megabytes(best.manifest.bytes) if best.manifest else ""
@@ -410,7 +408,7 @@ def _row(folder: Folder, at: dict[str, Stored]) -> str:
 
 
 def _entry(folder: Folder, at: dict[str, Stored]) -> dict[str, object]:
-    best = _best(at)
+    best = best_copy(at)
     manifest = best.manifest
     assert manifest
     return {
@@ -481,36 +479,9 @@ def _ended(found: Stores, next_words: str) -> int:
 
 def _known(found: Stores) -> Listing:
     catalogues = found.catalogues()
-    return Listing(tuple(_best(at).backup for at in together(catalogues).values()))
+    return Listing(tuple(best_copy(at).backup for at in together(catalogues).values()))
 
 
 def _live(place: Place) -> str:
     edge = observe(place.docker, place.names).view.edge
     return edge.identity if edge else ""
-
-
-def opener(settings: Settings) -> packing.Identity:
-    if not settings.backups.identity:
-        raise Misused(
-            "backupIdentity: expected the age identity that opens the backups, got none: nothing "
-            "can be restored.\nNext: `pulumi config set --secret backupIdentity`, the key that was "
-            "kept off the host"
-        )
-    return packing.identity(settings.backups.identity)
-
-
-def _recipients(settings: Settings) -> tuple[packing.Recipient, ...]:
-    """Who opens it. The key that restores are tried with is one of them, or it is in vain."""
-    told, own = settings.backups.recipients, settings.backups.identity
-    if not told:
-        raise Misused(
-            "backupRecipients: expected at least one age recipient, got none: a backup leaves the "
-            "host encrypted or not at all.\nNext: `ytops backup key`"
-        )
-    if own and str(packing.identity(own).to_public()) not in told:
-        raise Misused(
-            "backupIdentity: expected the key of one of backupRecipients, got another's: what is "
-            "backed up now could not be restored.\n"
-            "Next: `pulumi config set --secret backupIdentity`"
-        )
-    return tuple(packing.recipient(one) for one in told)

@@ -27,6 +27,7 @@ class Part(StrEnum):
     beat = "beat"
     switch = "switch"
     wal = "wal"
+    scheduler = "scheduler"
 
 
 OF_A_RELEASE = (Part.app, Part.worker, Part.beat)

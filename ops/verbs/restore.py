@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ops.agent import who
+from ops.backup import keys
 from ops.backup.host import HostArgs, helper
 from ops.backup.stores import Stores, stores
 from ops.errors import HostUnreachable, OpsError
@@ -33,7 +34,6 @@ from ops.verbs._place import Place
 from ops.verbs._points import kept_words, report, screen
 from ops.verbs._restored import Work, afterwards, cut_off
 from ops.verbs._store import configured, image, is_offsite
-from ops.verbs.backup import opener
 from rollout.restores import Point, choose, database_bytes, lacking, points, remembered, schema
 from rollout.state import Pointer, Release
 
@@ -157,7 +157,7 @@ def _chosen(found: Stores, wanted: str, from_place: str) -> Point:
 
 
 def _story(work: Work, found: Stores, point: Point, from_place: str) -> Restore:
-    key = opener(work.settings)
+    key = keys.identity(work.settings.backups)
     size = database_bytes(point.manifest, work.server.size(work.server.database))
     wanted = (from_place,) if from_place else point.copies
     by_name = {one.name: one for one in found.places}

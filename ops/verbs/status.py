@@ -31,6 +31,7 @@ def screen(seen: Look) -> Iterator[str]:
     yield from _slots(seen)
     yield from _services(seen)
     yield from _workers(seen)
+    yield from _backups(seen)
     yield from _agenda(seen)
 
 
@@ -103,6 +104,15 @@ def _workers(seen: Look) -> Iterator[str]:
         yield _row("beat", f"{MAYBE} {seen.unknown.get('beat', 'the switch is not there')}")
     else:
         yield _row("beat", seen.beat or "none may run")
+
+
+def _backups(seen: Look) -> Iterator[str]:
+    if seen.backups:
+        wrong = list(seen.backups.problems(seen.at))
+        mark = paint(BAD, "red") if wrong else paint(OK, "green")
+        yield _row("backups", f"{mark} {'; '.join([seen.backups.words(seen.at), *wrong])}")
+    elif "backups" in seen.unknown:
+        yield _row("backups", f"{MAYBE} {seen.unknown['backups']}")
 
 
 def _agenda(seen: Look) -> Iterator[str]:

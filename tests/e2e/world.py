@@ -152,6 +152,7 @@ class World:
                 "networkEdgeSubnet": f"{net}.0/24",
                 "networkAppSubnet": f"172.29.{self.number * 4 % 256 + 1}.0/24",
                 "networkDataSubnet": f"172.29.{self.number * 4 % 256 + 2}.0/24",
+                "backupSchedule": False,
                 "watchSeconds": 3,
                 "watchP95Ms": PATIENT_MS,
                 **self.settings,
@@ -372,12 +373,20 @@ class World:
         if self.recorded().protects:
             self.run("pulumi", "state", "unprotect", "--all", "--yes")
         gone = self.run("pulumi", "destroy", "--yes", "--skip-preview", "--refresh")
+        self._forget_backups()
         left = self.leftovers()
         for kind, names in left.items():
             for name in names:
                 docker(*kind.split(), name, check=False)
         assert gone.ok, gone.text
         assert not any(left.values()), f"left behind: {left}"
+
+    def _forget_backups(self) -> None:
+        """What keeps them is not declared, and outlives the stack."""
+        mine = (f"label=ytempire.stack={self.stack}", "label=ytempire.part=backup")
+        kept = docker("volume", "ls", "-q", *(w for one in mine for w in ("--filter", one))).split()
+        if kept:
+            docker("volume", "rm", *kept)
 
     def leftovers(self) -> dict[str, list[str]]:
         label = f"label=ytempire.stack={self.stack}"

@@ -245,6 +245,17 @@ def test_a_site_may_keep_more_logs() -> None:
     assert violations(containers.POLICIES, CONTAINER, good, "blue-app", config=more) == []
 
 
+def test_the_scheduler_alone_has_folders_of_the_host_and_none_of_the_system_s() -> None:
+    def mounting(path: str, who: str) -> list[str]:
+        mount = {"type": "bind", "source": path, "target": "/drives/0"}
+        return broken(mounts=[mount], labels=part(who))
+
+    assert mounting("/mnt/backup1", "scheduler") == []
+    assert len(mounting("/mnt/backup1", "nginx")) == 1
+    for path in ("/", "/etc", "/var/run/docker.sock", "/run/docker.sock", "/root/backups"):
+        assert len(mounting(path, "scheduler")) == 1
+
+
 def test_the_backend_takes_its_secrets_as_variables() -> None:
     assert broken(envs=["DATABASE_URL=postgres://a:b@postgres/c"]) == []
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.e2e.sketch import Sketch
-from tests.e2e.world import wait_until
-from tests.s3.store import CREDENTIALS, LOGS, PROGRAM, REGION, SECONDS, Moto, Store
+from tests.e2e.world import docker
+from tests.s3.store import LOGS, PROGRAM, REGION, SECONDS, Moto, Near, Store, serving
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,20 +25,21 @@ def _tools() -> None:
 
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path_factory.mktemp("moto") / "log").open("wb")
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **CREDENTIALS})
-    address = f"http://127.0.0.1:{port}"
+    with serving("127.0.0.1", tmp_path_factory.mktemp("moto") / "log") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def near(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Near]:
+    """On the gateway of a network that was made for it."""
+    name = f"ytempire-moto-{os.getpid()}"
+    docker("network", "create", name)
     try:
-        wait_until(lambda: _answers(address), f"moto does not answer: {log.name}")
-        yield Moto(address)
+        gateway = docker("network", "inspect", name, "-f", "{{(index .IPAM.Config 0).Gateway}}")
+        with serving(gateway.strip(), tmp_path_factory.mktemp("moto") / "log") as found:
+            yield Near(found, name)
     finally:
-        server.terminate()
-        server.wait(10)
-        log.close()
+        docker("network", "rm", name, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +52,6 @@ def store(moto: Moto, tmp_path_factory: pytest.TempPathFactory) -> Store:
     outcome = made.up()
     assert outcome.ok, outcome.text
     return made
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/moto-api/").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def _log_bucket(moto: Moto) -> None:

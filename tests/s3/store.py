@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 from botocore.config import Config
 
 from tests.e2e.sketch import Sketch
-from tests.e2e.world import Outcome
+from tests.e2e.world import Outcome, wait_until
 
 REGION = "us-west-2"
 ACCOUNT = "123456789012"  # moto's
@@ -32,6 +40,7 @@ PROGRAM = f"""
         "backupRegion": "{REGION}", "backupBucket": "plain", "backupEndpoint": os.environ["MOTO"],
         "backupKmsKey": "", "backupObjectLock": True, "backupLogBucket": "",
         "backupPrunePercent": 25, "backupDrives": [], "backupRecipients": [], "backupIdentity": "",
+        "backupKeys": "",
     }})
     opts = ResourceOptions(providers=[provider(settings)])
     plain = BackupBucketArgs.of(settings, protect=False)
@@ -60,6 +69,40 @@ class Moto:
             aws_secret_access_key="testing",
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
         )
+
+
+@dataclass(frozen=True)
+class Near:
+    """A server that containers reach, too, and the network on which they do."""
+
+    moto: Moto
+    network: str
+
+
+@contextmanager
+def serving(host: str, log: Path) -> Iterator[Moto]:
+    """A server on a port of its own, at an address of this machine."""
+    with socket.socket() as free:
+        free.bind((host, 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
+    address = f"http://{host}:{port}"
+    with log.open("wb") as out:
+        environment = {**os.environ, **CREDENTIALS}
+        server = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+        try:
+            wait_until(lambda: _answers(address), f"moto does not answer: {log}")
+            yield Moto(address)
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/moto-api/").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @dataclass

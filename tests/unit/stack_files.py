@@ -22,6 +22,8 @@ PLACEHOLDERS = {
     "alertPagerDutyKey": "placeholder-pagerduty",
     "forgeToken": "placeholder-forge-token",
     "backupIdentity": f"AGE-SECRET-KEY-1{'Q' * 58}",
+    "backupKeys": '{"uploader": {"id": "placeholder", "secret": "placeholder-access-key"}}',
+    "backupHeartbeatUrl": "https://watchdog.example/placeholder-ping",
     "backendSecrets": '{"API_KEY": "placeholder-api-key"}',
 }
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\npublic\n-----END CERTIFICATE-----"

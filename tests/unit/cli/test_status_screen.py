@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
 
 from ops.observe import Observation
+from ops.scheduler.report import Last, Report
 from ops.verbs._health import problems
 from ops.verbs._look import Answer, Look
 from ops.verbs._report import report
+from ops.verbs._scheduled import Scheduled, _read
 from ops.verbs.status import screen
 from rollout.names import node
+from rollout.schedule import Newest
 from rollout.state import Hold, Pending, Slot
 from tests.unit.cli.happy import (
     BLUE,
     GREEN,
     NAMES,
     NEW,
+    NOW,
     OLD,
     containers,
     look,
     observation,
+    seen,
     state,
     stopped,
     withdrawn,
 )
 
 
-def text(seen: Look) -> str:
-    return "\n".join(screen(seen))
+def text(shown: Look) -> str:
+    return "\n".join(screen(shown))
 
 
 def test_a_healthy_stack_on_one_screen() -> None:
@@ -189,3 +199,57 @@ def test_the_report_for_programs_has_its_keys_whatever_is_known() -> None:
     assert report(look())["healthy"] is True
     assert report(look())["slots"]["green"]["identity"] == NEW.identity
     assert report(blind)["slots"] is None
+
+
+# Backups
+
+
+def backups(**changes: Any) -> Look:
+    """A stack whose scheduler went its round two seconds ago."""
+    usual = Scheduled(
+        at=NOW - timedelta(seconds=2),
+        verified="2026-11-22T10:00:05+00:00",
+        proved="2026-11-22T10:00:05+00:00",
+    )
+    found = {**containers(), NAMES.scheduler: seen(NAMES.scheduler, "scheduler")}
+    return look(timetable=True, containers=found, backups=replace(usual, **changes))
+
+
+def test_the_newest_dump_and_the_scheduler_are_on_the_screen() -> None:
+    shown = text(backups())
+    assert "scheduler ✓ healthy, up 5 minutes" in shown
+    assert (
+        "backups   ✓ newest dump 2026-11-22 10:00 UTC (120 min ago); "
+        "restored 2026-11-22 10:00 UTC (120 min ago)" in shown
+    )
+    assert problems(backups()) == []
+
+
+def test_a_scheduler_that_is_gone_is_a_problem_only_where_one_is_wanted() -> None:
+    assert problems(look(timetable=True)) == ["scheduler is gone"]
+    assert "scheduler" not in text(look())
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"at": NOW - timedelta(hours=3)}, "the scheduler has been silent for 3 h"),
+        ({"late": {"dump": 7200.0}}, "a backup (dump) has been due for 2 h"),
+        ({"failed": {"verify": "drive1: damaged"}}, "backup task verify failed: drive1: damaged"),
+        ({"wrong": "no file"}, "the scheduler can't work: no file"),
+    ],
+)
+def test_what_is_wrong_with_the_backups_is_said(changes: dict[str, Any], problem: str) -> None:
+    assert problems(backups(**changes)) == [problem]
+    assert f"; {problem}" in text(backups(**changes))
+
+
+def test_a_backup_that_has_only_just_become_due_is_no_problem() -> None:
+    assert problems(backups(late={"dump": 600.0})) == []
+
+
+def test_the_scheduler_s_own_report_is_what_status_reads() -> None:
+    newest = Newest((NOW,), NOW, None, 10)
+    own = Report(at=NOW, kinds={"dump": newest}, last={"dump": Last(NOW, False, 1.0, "full")})
+    values = json.loads(json.dumps(own.values(), default=datetime.isoformat))
+    assert _read(values) == Scheduled(at=NOW, verified=NOW.isoformat(), failed={"dump": "full"})

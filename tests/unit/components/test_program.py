@@ -92,9 +92,23 @@ def in_slot(declaration: Declaration, colour: str) -> list[Declared]:
 # Plans
 
 
-def test_without_a_release_the_host_gets_edge_and_datastores_only() -> None:
+def test_without_a_release_the_host_gets_edge_datastores_and_scheduler_only() -> None:
     names = {c.name for c in nothing("sandbox").of(CONTAINER)}
-    assert names == set(EDGE_AND_DATA)
+    assert names == {*EDGE_AND_DATA, "scheduler"}
+
+
+def test_where_nobody_wants_a_timetable_there_is_no_scheduler() -> None:
+    declared = run("sandbox", Host(), version="", backupSchedule="false")
+    left = {r.name for r in declared.resources if "scheduler" in r.name and r.custom}
+    assert left == {"vol-scheduler-config", "vol-scheduler-trial"}
+
+
+def test_the_scheduler_may_be_replaced_in_production_and_its_volumes_may_not() -> None:
+    of = {r.name: r.protect for r in first("production").resources if "scheduler" in r.name}
+    assert [name for name, protect in of.items() if protect] == [
+        "vol-scheduler-config",
+        "vol-scheduler-trial",
+    ]
 
 
 def test_the_first_deploy_declares_one_slot_and_a_switch() -> None:
@@ -238,6 +252,7 @@ def test_an_isolated_stack_leaves_a_way_out_to_nginx_alone() -> None:
         ("switch", {"net-app", "net-data"}),
         ("postgres", {"net-data"}),
         ("redis", {"net-data"}),
+        ("scheduler", {"net-app", "net-data"}),
         ("blue-app", {"net-app", "net-data"}),
         ("green-app", {"net-app", "net-data"}),
     ],
@@ -254,6 +269,7 @@ def test_a_container_is_on_the_networks_that_it_needs(name: str, networks: set[s
         ("switch", "172.30.1.65"),
         ("blue-app", "172.30.1.66"),
         ("green-app", "172.30.1.67"),
+        ("scheduler", "172.30.2.70"),
     ],
 )
 def test_whoever_is_spoken_to_by_address_has_a_fixed_one(name: str, address: str) -> None:
@@ -294,9 +310,29 @@ def test_every_container_is_limited_runs_as_somebody_and_uses_no_swap(stack: str
 
 
 @both
-def test_no_container_mounts_the_host(stack: str) -> None:
-    mounts = [m for c in second(stack).of(CONTAINER) for m in c.inputs.get("mounts", [])]
-    assert {m["type"] for m in mounts} == {"volume"}
+def test_no_container_mounts_the_host_but_the_scheduler_its_drives(stack: str) -> None:
+    mounts = [(c.name, m) for c in second(stack).of(CONTAINER) for m in c.inputs.get("mounts", [])]
+    folders = [(name, m["source"]) for name, m in mounts if m["type"] != "volume"]
+    drives = {"production": ["/mnt/backup1", "/mnt/backup2"], "sandbox": []}
+    assert folders == [("scheduler", drive) for drive in drives[stack]]
+
+
+def test_a_deploy_touches_nothing_of_the_scheduler() -> None:
+    def of(declared: Declaration) -> list[object]:
+        return [r.inputs for r in declared.resources if "scheduler" in r.name and r.custom]
+
+    assert of(first("production")) == of(second("production"))
+    assert not {"scheduler", "scheduler-config"} & second("production").after(
+        second("production").step("switch")
+    )
+
+
+def test_the_scheduler_s_secrets_are_in_its_file_and_nowhere_else() -> None:
+    scheduler = first("production").container("scheduler")
+    assert set(scheduler.envs) == {"METRICS_ADDRESS"}
+    files = first("production").step("scheduler-config").inputs["environment"]["FILES"]
+    assert "placeholder-access-key" in files
+    assert "placeholder-api-key" not in files
 
 
 @every_plan

@@ -17,10 +17,21 @@ HOME = os.environ["STUB_HOME"]
 
 def main(argv: list[str]) -> int:
     named = [argv[i + 1] for i, word in enumerate(argv) if word == "--env"]
+    if any(word.startswith("lock=") for word in argv):
+        return lock(argv)
     asks = argv[-3:] == ["python3", "-m", "ops.switch.client"]
     stdin = "" if asks or "--interactive" not in argv else sys.stdin.read()
     note("calls", {"argv": argv, "env": {n: os.environ.get(n) for n in named}, "stdin": stdin})
     return agent() if asks else answer(argv)
+
+
+def lock(argv: list[str]) -> int:
+    """A session that holds a lock until its stdin is closed; a rule may say what it answers."""
+    for line in sys.stdin:
+        if "advisory" in line:
+            sys.stdout.write(rule_for(["lock"]).get("out", "held\n"))
+            sys.stdout.flush()
+    return 0
 
 
 def answer(argv: list[str]) -> int:

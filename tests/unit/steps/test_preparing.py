@@ -192,6 +192,24 @@ def test_a_migration_that_takes_too_long_is_stopped(host: Host) -> None:
     assert host.calls("rm")
 
 
+def test_a_migration_waits_for_a_backup_that_is_under_way(host: Host) -> None:
+    migration(host)
+    host.answers("lock", out="busy\n", then=({"out": "held\n"},))
+    ran = host.step("migrate", MIGRATE)
+    assert ran.out.startswith("a backup is being made: waiting for it, 10 minutes at most\n")
+    assert "migrated in " in ran.out
+
+
+def test_a_backup_that_goes_on_for_long_stops_the_deploy_before_anything_is_migrated(
+    host: Host,
+) -> None:
+    migration(host)
+    host.answers("lock", out="busy\n", then=({"out": "\n"},))
+    ran = host.step("migrate", MIGRATE)
+    assert ran.error.startswith("A backup of ytempire has been under way for 10 minutes")
+    assert not host.calls("create")
+
+
 def test_an_earlier_run_s_migration_is_waited_for(host: Host) -> None:
     migration(host, out="end\n")
     labels = {"ytempire.step": "migrate", "ytempire.key": KEY}

@@ -1,0 +1,89 @@
+"""The scheduler's metrics, as Prometheus reads them: on the data network alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ops.scheduler.report import Report
+from rollout.scheduler import ADDRESS_VARIABLE, PORT
+
+# Moments, not ages: an age stands still when the scheduler does.
+BEAT = "ytempire_scheduler_beat_timestamp_seconds"
+
+
+class Backups(Collector):
+    """Asked at each scrape."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def collect(self) -> Iterable[Metric]:
+        report = self._report
+        yield _gauge(BEAT, "When the scheduler last went its round.", [], [((), _at(report.at))])
+        yield from self._of_kinds(report)
+        yield from self._of_tasks(report)
+        yield _gauge(
+            "ytempire_backup_place_up", "Whether a place for backups answers.", ["place"],
+            [((place,), float(not why)) for place, why in report.places.items()],
+        )  # fmt: skip
+
+    def _of_kinds(self, report: Report) -> Iterator[Metric]:
+        kinds = report.kinds.items()
+        yield _gauge(
+            "ytempire_backup_verified_timestamp_seconds",
+            "When the newest backup was taken whose content was read.", ["kind"],
+            [((kind,), _at(n.verified)) for kind, n in kinds if n.verified],
+        )  # fmt: skip
+        yield _gauge(
+            "ytempire_backup_proved_timestamp_seconds",
+            "When the newest backup was taken of which a restore was seen to work.", ["kind"],
+            [((kind,), _at(n.proved)) for kind, n in kinds if n.proved],
+        )  # fmt: skip
+        yield _gauge(
+            "ytempire_backup_size_bytes", "Size of the newest verified backup.", ["kind"],
+            [((kind,), float(n.bytes)) for kind, n in kinds if n.verified],
+        )  # fmt: skip
+        yield _gauge(
+            "ytempire_backup_overdue_seconds", "For how long a backup has been missing.",
+            ["kind"], [((kind,), seconds) for kind, seconds in report.late.items()],
+        )  # fmt: skip
+
+    def _of_tasks(self, report: Report) -> Iterator[Metric]:
+        last = report.last.items()
+        yield _gauge(
+            "ytempire_backup_task_success", "Whether a task's last run did all of it.", ["task"],
+            [((task,), float(one.ok)) for task, one in last],
+        )  # fmt: skip
+        yield _gauge(
+            "ytempire_backup_task_timestamp_seconds", "When a task's last run ended.", ["task"],
+            [((task,), _at(one.at)) for task, one in last],
+        )  # fmt: skip
+        yield _gauge(
+            "ytempire_backup_task_duration_seconds", "How long a task's last run took.", ["task"],
+            [((task,), one.seconds) for task, one in last],
+        )  # fmt: skip
+
+
+def serve(report: Report) -> None:
+    registry = CollectorRegistry()
+    registry.register(Backups(report))
+    start_http_server(PORT, os.environ.get(ADDRESS_VARIABLE, "127.0.0.1"), registry)
+
+
+def _gauge(
+    name: str, about: str, labels: list[str], values: Iterable[tuple[tuple[str, ...], float]]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, about, labels=labels)
+    for of, value in values:
+        family.add_metric(of, value)
+    return family
+
+
+def _at(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0

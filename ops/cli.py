@@ -402,6 +402,10 @@ def restore(
         str,
         typer.Option(help="Only these, comma between them, beside the live ones: NAME[,NAME]."),
     ] = "",
+    at: Annotated[
+        str,
+        typer.Option("--at", help="To a moment, with its zone: 2027-01-01T10:00:00Z."),
+    ] = "",
     undo: Annotated[
         bool, typer.Option("--undo", help="Bring back the database that was live before.")
     ] = False,
@@ -421,7 +425,7 @@ def restore(
         verb.dispatch(
             _place(ctx),
             point,
-            verb.Options(from_place, table, undo, dismiss, yes=yes, as_json=json),
+            verb.Options(from_place, table, undo, dismiss, yes=yes, as_json=json, at=at),
         )
     )
 

@@ -8,11 +8,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rollout.backups import Stored
 from rollout.records import BackupManifest
-from rollout.retention import utc
+from rollout.retention import Series, utc
 from rollout.wal import Piece, Segment, is_segment
 
 # What follows what
+
+
+def bases_of(found: Iterable[Stored]) -> list[BackupManifest]:
+    """The base backups of a place; not those that were found bad."""
+    return [
+        s.manifest
+        for s in found
+        if s.manifest and s.folder.series is Series.BASE and s.proved is not False
+    ]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from ops.backup.opening import Damaged, opened
-from ops.backup.packing import Identity, Sum, Tapped, unpack
+from ops.backup.opening import Damaged, opened, read
+from ops.backup.packing import Identity
 from ops.backup.place import Place
 from ops.backup.shell import LONG_SECONDS, Shell
 from ops.errors import StepFailed
@@ -76,7 +76,6 @@ LOG = 'exec tail -n 20 "$0/log"'
 # When there is nothing after the time in the log: the last state before it is the end.
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 LAST = 'exec psql -X -qAt -c "SELECT pg_last_xact_replay_timestamp()"'
-STOP = 'exec pg_ctl stop --silent -m immediate -D "$0/cluster"'
 
 
 @dataclass
@@ -108,15 +107,9 @@ class Recovery:
 
     def _unpack(self, place: Place, reach: Chain) -> None:
         (artifact,) = reach.base.artifacts
-        total = Sum()
-        with (
-            place.read(artifact) as source,
-            self.shell.pipe(UNPACK, self.folder, gives=False) as target,
-        ):
-            unpack(Tapped(source, total), target, self.identity)
+        with self.shell.pipe(UNPACK, self.folder, gives=False) as target:
+            read(place, artifact, target, self.identity)
             answer = target.finish(LONG_SECONDS)
-        if total.sha256 != artifact.sha256:
-            raise Damaged(f"{artifact.key}: its SHA-256 is not the manifest's")
         if answer.code:
             raise Damaged(f"{artifact.key} does not unpack: {answer.out.strip()}")
         proved = self.shell.run(PROVE, self.folder, timeout=LONG_SECONDS)

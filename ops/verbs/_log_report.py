@@ -12,9 +12,8 @@ from ops.backup.stores import Stores
 from ops.errors import OpsError
 from ops.verbs._paper import when
 from ops.verbs._place import Place
-from rollout.backups import Catalogue, Stored
-from rollout.recovery import Range, ranges
-from rollout.retention import Series
+from rollout.backups import Catalogue
+from rollout.recovery import Range, bases_of, ranges
 from rollout.wal import (
     CLOSE_SECONDS,
     LATE,
@@ -53,7 +52,7 @@ class LogReport:
     """server: None where it does not answer."""
 
     now: datetime
-    base: Stored | None
+    base: datetime | None
     reach: tuple[Range, ...]
     newest: Piece | None
     server: Server | None
@@ -65,20 +64,15 @@ class LogReport:
         """None where no log is received, nor ever was."""
         named = [p for p in (found.bucket, *found.drives) if p and p.name in catalogues]
         best = named[0] if named else None
-        bases = [
-            s
-            for s in (catalogues[best.name].backups if best else ())
-            if s.folder.series is Series.BASE and s.proved is not False
-        ]
+        bases = bases_of(catalogues[best.name].backups) if best else []
         if not bases and place.docker.inspect(place.names.wal) is None:
             return None
-        manifests = [s.manifest for s in bases if s.manifest]
-        pieces = best.wal(min((m.started for m in manifests), default=None)) if best else ()
+        pieces = best.wal(min((base.started for base in bases), default=None)) if best else ()
         server = ask(place)
         return cls(
             now=now,
-            base=bases[0] if bases else None,
-            reach=ranges(manifests, pieces),
+            base=bases[0].started if bases else None,
+            reach=ranges(bases, pieces),
             newest=_newest(pieces, server),
             server=server,
         )
@@ -119,9 +113,8 @@ class LogReport:
     def _base_line(self) -> tuple[bool, str]:
         if self.base is None:
             return False, "there is no base backup. Next: `ytops backup run base`"
-        taken = self.base.folder.taken
-        words = f"newest base backup: {when(taken.isoformat(), self.now)}"
-        if self.now - taken > BASE_LATE:
+        words = f"newest base backup: {when(self.base.isoformat(), self.now)}"
+        if self.now - self.base > BASE_LATE:
             return False, f"{words}; one is made daily. Next: `ytops backup run base`"
         return True, words
 
@@ -145,7 +138,7 @@ class LogReport:
 
     def values(self) -> dict[str, object]:
         return {
-            "base": self.base.folder.taken.isoformat() if self.base else None,
+            "base": self.base.isoformat() if self.base else None,
             "reachable": [
                 {"since": one.since.isoformat(), "until": one.until.isoformat()}
                 for one in self.reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,14 +13,18 @@ from datetime import UTC, datetime
 from ops.agent import who
 from ops.backup import keys
 from ops.backup.host import HostArgs, helper
+from ops.backup.place import Place as BackupPlace
 from ops.backup.stores import Stores, stores
+from ops.backup.trial import ScratchTrial
 from ops.errors import HostUnreachable, OpsError
 from ops.observe import observe
+from ops.rehearsal.scratch import Scratch
 from ops.restore import story as stories
 from ops.restore import swap, tables
 from ops.restore.beside import Beside
+from ops.restore.recovered import recovered
 from ops.restore.server import Server
-from ops.restore.source import BackupSource
+from ops.restore.source import BackupSource, Source
 from ops.restore.story import Restore
 from ops.steps._signals import Stopped, listening
 from ops.steps._voice import Voice
@@ -34,7 +38,10 @@ from ops.verbs._place import Place
 from ops.verbs._points import kept_words, report, screen
 from ops.verbs._restored import Work, afterwards, cut_off
 from ops.verbs._store import configured, image, is_offsite
+from rollout.backups import Folder
+from rollout.recovery import Chain, OutOfReach, bases_of, towards
 from rollout.restores import Point, choose, database_bytes, lacking, points, remembered, schema
+from rollout.retention import utc
 from rollout.state import Pointer, Release
 
 LIST = "Next: `ytops restore` lists what there is"
@@ -48,15 +55,23 @@ class Options:
     dismiss: bool = False
     yes: bool = False
     as_json: bool = False
+    at: str = ""
 
 
 def dispatch(place: Place, point: str, options: Options) -> int:
     """One thing at a time. Raises Misused."""
     if options.undo or options.dismiss:
-        if point or options.table or (options.undo and options.dismiss):
+        others = point or options.table or options.at
+        if others or (options.undo and options.dismiss):
             raise Misused("--undo and --dismiss stand alone: `ytops restore --undo`.")
         verb = undo if options.undo else dismiss
         return verb(place, yes=options.yes)
+    if options.at:
+        if point or options.table:
+            raise Misused(
+                "--at TIME takes the place of a restore point, and brings back all of it."
+            )
+        return to_a_time(place, options.at, from_place=options.from_place, yes=options.yes)
     if not point:
         if options.table or options.from_place:
             raise Misused(f"Of which restore point? {LIST}.")
@@ -107,14 +122,74 @@ def restore(place: Place, wanted: str, *, from_place: str = "", yes: bool = Fals
         for words in _summary(work, point, story):
             say(words)
         _confirm(place, yes)
-        with deploys_held(place, f"{story.expected.what} takes the database's place"):
-            try:
-                _clear(story)
-                return afterwards(work, story.go())
-            except Stopped:
-                if story.swapped is None:
-                    raise
-                raise Interrupted(cut_off(story.swapped)) from None
+        return _take_place(work, story)
+
+
+def to_a_time(place: Place, wanted: str, *, from_place: str = "", yes: bool = False) -> int:
+    """To a moment between two backups: recovered in a server of its own, then like any other."""
+    moment = _moment(wanted)
+    refuse_if_busy(place)
+    with _job(place) as (work, found):
+        at, reach = _towards(found, moment, from_place)
+        base = reach.base
+        say(
+            f"{Folder.of(base.series, base.started)} from {at.name}, and {len(reach.segments)} "
+            f"segments of WAL, until {reach.reached:%Y-%m-%d %H:%M:%S} UTC at most"
+        )
+        say(_lost_words(work, moment))
+        _confirm(place, yes)
+        scratch = Scratch(place.docker, place.names, work.settings, work.server.image, ourselves())
+        key, postgres = keys.identity(work.settings.backups), work.settings.postgres
+        with recovered(ScratchTrial(scratch), postgres, at, reach, moment, key, say) as source:
+            story = _from(work, [source])
+            story.check()
+            return _take_place(work, story)
+
+
+def _take_place(work: Work, story: Restore) -> int:
+    with deploys_held(work.place, f"{story.expected.what} takes the database's place"):
+        try:
+            _clear(story)
+            return afterwards(work, story.go())
+        except Stopped:
+            if story.swapped is None:
+                raise
+            raise Interrupted(cut_off(story.swapped)) from None
+
+
+def _moment(wanted: str) -> datetime:
+    try:
+        return utc(datetime.fromisoformat(wanted))
+    except ValueError:
+        raise Misused(
+            f"--at: expected a time with its zone, such as 2027-01-01T10:00:00Z, got {wanted}."
+        ) from None
+
+
+def _towards(found: Stores, moment: datetime, from_place: str) -> tuple[BackupPlace, Chain]:
+    """The first place that leads there; of several that don't, the last is the bucket."""
+    known = _from_place(found, from_place)
+    why = "no place of the backups answers"
+    catalogues = found.catalogues()
+    for one in known:
+        stored = catalogues[one.name].backups if one.name in catalogues else ()
+        bases = bases_of(stored)
+        since = max((b.started for b in bases if b.finished <= moment), default=None)
+        try:
+            return one, towards(moment, bases, one.wal(since), datetime.now(UTC))
+        except (OutOfReach, OpsError) as error:
+            why = f"{one.name}: {error}"
+    raise Failed(
+        f"{why}.\nNothing was touched. Next: `ytops backup status` says which times can be "
+        "reached; `ytops backup run wal --now` ships what was written just now"
+    )
+
+
+def _from_place(found: Stores, from_place: str) -> list[BackupPlace]:
+    known = [one.name for one in found.places]
+    if from_place and from_place not in known:
+        raise Misused(f"--from: expected one of {', '.join(known)}, got {from_place}.")
+    return [one for one in found.places if from_place in ("", one.name)]
 
 
 def single(place: Place, wanted: str, names: str, *, from_place: str = "") -> int:
@@ -139,9 +214,7 @@ def single(place: Place, wanted: str, names: str, *, from_place: str = "") -> in
 
 
 def _chosen(found: Stores, wanted: str, from_place: str) -> Point:
-    known = [one.name for one in found.places]
-    if from_place and from_place not in known:
-        raise Misused(f"--from: expected one of {', '.join(known)}, got {from_place}.")
+    _from_place(found, from_place)
     point = choose(points(found.catalogues()), wanted)
     if point is None:
         raise Misused(f"There is no restore point {wanted}. {LIST}.")
@@ -168,10 +241,14 @@ def _story(work: Work, found: Stores, point: Point, from_place: str) -> Restore:
         for stored in catalogues[name].backups
         if stored.folder == point.folder
     ]
+    return _from(work, copies)
+
+
+def _from(work: Work, sources: Sequence[Source]) -> Restore:
     return Restore(
         server=work.server,
         beside=Beside.on(work.server, work.settings.postgres.memory, work.transfer),
-        sources=copies,
+        sources=sources,
         by=who(),
         release=work.release,
         migrate=work.migrate if work.live else None,
@@ -190,17 +267,21 @@ def _summary(work: Work, point: Point, story: Restore) -> Iterator[str]:
     places = ", then ".join(source.place for source in story.sources)
     proved = "restored in a trial" if point.proved else "never restored yet"
     yield f"{point.folder}: {megabytes(point.manifest.bytes)} from {places}; {proved}"
-    age = span((datetime.now(UTC) - taken).total_seconds())
-    yield (
-        f"What was written in the {age} since {taken:%Y-%m-%d %H:%M:%S} UTC will not be in "
-        f"{work.server.database}: that database is set aside, and `ytops restore --undo` brings it "
-        "back"
-    )
+    yield _lost_words(work, taken)
     if point.manifest.release != work.release and work.release:
         yield (
             f"{point.manifest.release or 'No release'} was live then, {work.release} is now: its "
             "migrations are run on the restored database before it is live"
         )
+
+
+def _lost_words(work: Work, taken: datetime) -> str:
+    age = span((datetime.now(UTC) - taken).total_seconds())
+    return (
+        f"What was written in the {age} since {taken:%Y-%m-%d %H:%M:%S} UTC will not be in "
+        f"{work.server.database}: that database is set aside, and `ytops restore --undo` brings it "
+        "back"
+    )
 
 
 def _confirm(place: Place, yes: bool) -> None:

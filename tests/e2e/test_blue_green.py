@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.e2e.load import Load
-from tests.e2e.world import World, docker
+from tests.e2e.world import World, docker, wait_until
 
 
 def test_before_the_first_release_the_edge_answers_503(world: World) -> None:
@@ -31,6 +31,11 @@ def test_the_first_release_serves(world: World) -> None:
 def test_the_second_run_changes_nothing(world: World) -> None:
     outcome = world.up(None, "--expect-no-changes")
     assert outcome.ok, outcome.text
+
+
+def test_the_log_of_the_database_is_received(world: World) -> None:
+    active = "SELECT active FROM pg_replication_slots"
+    wait_until(lambda: world.sql(active) == "t", "nobody receives the database's log")
 
 
 def test_a_second_release_follows_without_a_failed_request(world: World) -> None:

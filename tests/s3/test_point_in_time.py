@@ -6,24 +6,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.backup import packing
-from ops.backup.recovery import Recovery
-from ops.backup.trial import ScratchTrial
-from ops.rehearsal.scratch import Scratch
 from ops.verbs import backup as verb
-from ops.verbs._database import ourselves
-from ops.verbs._exit import DONE, FAILED
+from ops.verbs import restore
+from ops.verbs._exit import DONE, FAILED, Failed, Misused
 from ops.verbs._place import Place
 from rollout.postgres import hba, postgresql_conf
-from rollout.recovery import towards
 from rollout.settings import REPLICATION_USER, Settings, load
 from rollout.wal import CLOSE_SECONDS, RECEIVE, RECEIVED, SLOT, Piece, Segment, is_segment, pieces
 from tests.e2e.world import ROOT, docker, wait_until
@@ -93,7 +87,8 @@ def site(moto: Moto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
         found = _site(moto, tmp_path_factory.mktemp("checkout"))
-        patch.setattr(verb, "settings_of", lambda place: found.settings)
+        for one in (verb, restore):
+            patch.setattr(one, "settings_of", lambda place: found.settings)
         patch.setattr(verb, "_live", lambda place: "1.0.0+aaaaaaaaaaaa")
         moto.client("s3").create_bucket(
             Bucket=BUCKET,
@@ -146,7 +141,8 @@ def _start_database(site: Site) -> None:
             "-c", f"cat >/config/{name} && chown 999:999 /config/{name}", stdin=text,
         )  # fmt: skip
     docker(
-        "run", "--detach", "--name", names.postgres, "--tmpfs", "/tmp",
+        "run", "--detach", "--init", "--name", names.postgres, "--tmpfs", "/tmp",
+        "--volume", f"{names.volume('backups')}:/backups",
         "--network", names.network("data"), "--volume",
         f"{names.volume('wal-config')}:/etc/ytempire:ro", "--env", f"POSTGRES_PASSWORD={PASSWORD}",
         "--env", "POSTGRES_USER=ytempire", "--env", "POSTGRES_DB=ytempire", IMAGE,
@@ -161,7 +157,7 @@ def _remove(place: Place) -> None:
     names = place.names
     docker("rm", "--force", "--volumes", names.postgres, names.wal, check=False)
     docker("network", "rm", names.network("data"), check=False)
-    for volume in ("drive1", "drive2", "wal", "wal-config", "backup-lock"):
+    for volume in ("drive1", "drive2", "wal", "wal-config", "backups", "backup-lock"):
         docker("volume", "rm", "--force", names.volume(volume), check=False)
 
 
@@ -233,9 +229,8 @@ def test_a_dropped_table_is_back_as_it_was_just_before(site: Site) -> None:
     before = site.now()
     site.sql("INSERT INTO users VALUES (9002, 'a moment later')", "DROP TABLE users")
     assert verb.run_wal(site.place, now=True) == DONE
-    with recovered(site, datetime.fromisoformat(before)) as place:
-        found = place.sql("SELECT name FROM users WHERE id >= 9000")
-        assert found == "before it happened"
+    assert restore.to_a_time(site.place, before, yes=True) == DONE
+    assert site.sql("SELECT name FROM users WHERE id >= 9000") == "before it happened"
 
 
 def test_nothing_after_a_time_is_no_reason_to_miss_it(site: Site) -> None:
@@ -243,24 +238,28 @@ def test_nothing_after_a_time_is_no_reason_to_miss_it(site: Site) -> None:
     site.sql("CREATE TABLE quiet (id int)", "INSERT INTO quiet VALUES (7)")
     assert verb.run_wal(site.place, now=True) == DONE
     newest = max(piece.closed for piece in site.pieces())
-    with recovered(site, newest) as place:
-        assert place.sql("SELECT id FROM quiet") == "7"
+    site.sql("DROP TABLE quiet")
+    assert restore.to_a_time(site.place, newest.isoformat(), yes=True) == DONE
+    assert site.sql("SELECT id FROM quiet") == "7"
 
 
-@contextmanager
-def recovered(site: Site, at: datetime) -> Iterator[Scratch]:
-    place, settings = site.place, site.settings
-    with verb._opened(place) as found:
-        assert found.bucket
-        bases = [s.manifest for s in found.bucket.catalogue().backups if s.manifest]
-        reach = towards(at, bases, found.bucket.wal(), datetime.now(UTC))
-        scratch = Scratch(place.docker, place.names, settings, IMAGE, ourselves())
-        trial = ScratchTrial(scratch)
-        with trial.bare(print) as folder:
-            key = packing.identity(settings.backups.identity)
-            recovery = Recovery(trial.shell, folder, trial.client, settings.postgres, key)
-            recovery.go(found.bucket, reach, at)
-            yield scratch
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ("2999-01-01T00:00:00Z", "is in the future"),
+        ("2001-01-01T00:00:00Z", "No base backup is from before 2001-01-01 00:00:00 UTC"),
+    ],
+)
+def test_a_time_that_can_t_be_reached_is_refused_before_anything_is_touched(
+    site: Site, at: str, words: str
+) -> None:
+    with pytest.raises(Failed, match=words):
+        restore.to_a_time(site.place, at, yes=True)
+
+
+def test_a_time_without_its_zone_is_none(site: Site) -> None:
+    with pytest.raises(Misused, match="expected a time with its zone"):
+        restore.to_a_time(site.place, "2026-01-01T10:00:00", yes=True)
 
 
 def test_the_log_s_times_and_its_loss_are_told(
@@ -288,6 +287,8 @@ def test_a_gap_is_named_with_the_last_time_that_can_be_reached(
     capsys.readouterr()
     assert verb.status(site.place) == FAILED
     assert f"after segment {Segment(lost, 1)}, which is missing" in capsys.readouterr().out
+    with pytest.raises(Failed, match=f"WAL segment {Segment(lost, 1)} is missing on the way"):
+        restore.to_a_time(site.place, site.now(), yes=True, from_place="bucket")
 
 
 def test_a_slot_that_was_lost_is_made_anew_by_the_next_base_backup(

@@ -25,7 +25,8 @@ SCHEDULER_UID = "999:999"
 class Scheduler(pulumi.ComponentResource):
     """The container, its configuration and its drives. It reaches the database over the data
     network and the bucket over the app network; nobody waits for it, and no deploy moves it.
-    files: the volumes whose files are backed up, by what they are called (rollout/files.py).
+    files: the volumes whose files are backed up, by what they are called (rollout/files.py). wal:
+    the volume with the database's log.
 
     The drives and the lock's volume are not declared: what keeps backups outlives the stack.
     """
@@ -35,6 +36,7 @@ class Scheduler(pulumi.ComponentResource):
         name: str,
         networks: Networks,
         files: Mapping[str, pulumi.Input[str]],
+        wal: pulumi.Input[str] | None,
         image: str,
         site: Site,
         after: list[pulumi.Resource],
@@ -89,6 +91,7 @@ class Scheduler(pulumi.ComponentResource):
                         Volume(kept, f"{inside.FILES}/{part}", read_only=True)
                         for part, kept in files.items()
                     ),
+                    *([Volume(wal, inside.WAL)] if wal else []),
                     Volume(trial.name, inside.DATA),
                     Volume(names.volume(LOCK_VOLUME), inside.LOCK),
                     *(

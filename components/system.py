@@ -113,9 +113,9 @@ class System:
             self.site,
         )
         self.postgres = Postgres("postgres", self.networks, self.site)
-        # Where nobody may ship it, and where nobody does, the log would fill its volume.
-        if settings.backups.recipients and not subnets.isolated:
-            Wal("wal", self.networks, self.postgres, self.site)
+        self.wal = None
+        if settings.receives_log:
+            self.wal = Wal("wal", self.networks, self.postgres, self.site)
         self.redis = Redis("redis", self.networks, self.site)
         self.edge = Edge("edge", self.networks, self.redis.ready, run.switch_image, self.site)
         self.media = volume("media", self.edge, self.site)
@@ -135,6 +135,7 @@ class System:
             "scheduler",
             self.networks,
             {"media": self.media.name, **self.edge.volumes},
+            self.wal.received if self.wal else None,
             self.run.scheduler_image,
             self.site,
             [self.postgres.ready],

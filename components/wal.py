@@ -20,7 +20,10 @@ from rollout.wal import RECEIVE, RECEIVED, SLOT, STREAMING, UNSHIPPED_MB
 
 
 class Wal(pulumi.ComponentResource):
-    """On the database's image, so that its programs are of the server's version."""
+    """On the database's image: its programs are of the server's version. Output: `received`,
+    the volume."""
+
+    received: pulumi.Output[str]
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Wal(pulumi.ComponentResource):
         super().__init__("ytempire:datastore:Wal", name, None, opts)
         settings, names = site.settings.postgres, site.names
         received = volume("wal", self, site)
+        self.received = received.name
         config = volume("wal-config", self, site)
         written = step(
             "wal-config",

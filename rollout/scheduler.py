@@ -15,6 +15,7 @@ FILE = "scheduler.json"
 FILES = "/files"  # the volumes whose files are backed up, each by its name
 LIVE = "/files/live"  # says which release serves
 LOCK = "/lock"
+WAL = "/wal"  # what was received of the database's log
 DATA = "/var/lib/postgresql/data"  # of the server that restores are tried in
 BEAT = "/run/beat"
 REPORT = "/run/report.json"
@@ -27,13 +28,15 @@ def drive(number: int) -> str:
 
 class SchedulerConfig(BaseModel):
     """`scheduler.json`: one file for its user alone, with the secrets that its jobs want and no
-    others. offsite: whether to be without the bucket is a failure. naming: the key that contents
+    others. offsite: whether to be without the bucket is a failure. wal: whether the
+    database's log is received. naming: the key that contents
     are named by, in hexadecimal."""
 
     model_config = ConfigDict(frozen=True)
 
     stack: str
     offsite: bool
+    wal: bool
     migrations_table: str
     naming: str
     webhook: str
@@ -46,6 +49,7 @@ class SchedulerConfig(BaseModel):
         return cls(
             stack=settings.stack,
             offsite=settings.is_production,
+            wal=settings.receives_log,
             migrations_table=settings.backend.migrations_table,
             naming=Naming.of(settings.deployment.fingerprint_key).key.hex(),
             webhook=settings.operations.notify_webhook,

@@ -477,6 +477,11 @@ class Settings(BaseModel):
         return self.deployment.environment == PRODUCTION
 
     @property
+    def receives_log(self) -> bool:
+        """Whether its log is kept: where nobody may ship it, it would fill its volume."""
+        return bool(self.backups.recipients) and not self.networks.isolated
+
+    @property
     def datastore_passwords(self) -> dict[str, str]:
         """Those that every release shares, by key."""
         return {

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ops.backup import lock
+from ops.backup.host import PART as LOCK
 from ops.backup.local import LocalShell
 from ops.backup.stores import Stores, at_hand
 from ops.docker import Say
@@ -20,8 +21,6 @@ from ops.errors import OpsError
 from ops.verbs._pulumi_lock import PulumiLock
 from rollout.names import Names
 from rollout.scheduler import CONFIG, FILE, LIVE, SchedulerConfig, drive
-
-LOCK = "backup"
 
 
 def configured(folder: Path = Path(CONFIG)) -> SchedulerConfig:
@@ -48,12 +47,12 @@ class Desk:
         return Names(self.config.stack)
 
     @contextmanager
-    def places(self) -> Iterator[Stores]:
-        """To write to. Raises Refused while another job, here or by hand, has them."""
+    def places(self, name: str = LOCK) -> Iterator[Stores]:
+        """To write to. Raises Refused while another job of this lock, here or by hand, has them."""
         owner = PulumiLock(
             lock.SCHEDULER, socket.gethostname(), os.getpid(), datetime.now(UTC).isoformat()
         )
-        with lock.held(LocalShell(), LOCK, self.names, owner):
+        with lock.held(LocalShell(), name, self.names, owner):
             yield self.looking(writes=True)
 
     def looking(self, writes: bool = False) -> Stores:

@@ -6,18 +6,22 @@ from collections.abc import Callable, Mapping
 
 from ops.backup import keys
 from ops.backup import prune as pruning
+from ops.backup.base import BaseBackup
 from ops.backup.dump import Source, client
 from ops.backup.files import Files
+from ops.backup.host import WAL_LOCK
 from ops.backup.local import LocalShell, LocalTrial
 from ops.backup.run import Backup
 from ops.backup.stores import Stores
 from ops.backup.verify import Verify
+from ops.backup.wal import Shipping
 from ops.errors import OpsError
 from ops.scheduler.desk import Desk
 from ops.steps.backup import megabytes
 from rollout.files import Naming
 from rollout.retention import Series
 from rollout.schedule import Task, timetable
+from rollout.scheduler import WAL
 
 Job = Callable[[Desk], None]
 
@@ -38,6 +42,33 @@ def dump(desk: Desk) -> None:
         desk.say(
             f"dump: {made.series} of {made.started:%Y-%m-%d %H:%M} UTC, {megabytes(made.bytes)}"
         )
+        _require_all(found)
+
+
+def base(desk: Desk) -> None:
+    config = desk.config
+    recipients = keys.recipients(config.backups)
+    with desk.places() as found:
+        made = BaseBackup(
+            stores=found,
+            names=desk.names,
+            settings=config.postgres,
+            recipients=recipients,
+            stack=config.stack,
+            image=config.postgres.image,
+            live=desk.live(),
+            wal=WAL,
+            tell=_teller(desk),
+        ).go()
+        desk.say(f"base: of {made.started:%Y-%m-%d %H:%M} UTC, {megabytes(made.bytes)}")
+        _require_all(found)
+
+
+def wal(desk: Desk) -> None:
+    """What was received of the log since the last time; beside the others, by a lock of its own."""
+    recipients = keys.recipients(desk.config.backups)
+    with desk.places(WAL_LOCK) as found:
+        Shipping(found, WAL, recipients, _teller(desk)).go()
         _require_all(found)
 
 
@@ -94,6 +125,8 @@ def prune(desk: Desk) -> None:
 
 TABLE: Mapping[Task, Job] = {
     "dump": dump,
+    "base": base,
+    "wal": wal,
     "media": files(Series.MEDIA),
     "application": files(Series.APPLICATION),
     "verify": verify,

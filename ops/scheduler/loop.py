@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from ops.scheduler.report import Last, Report, write
 from ops.steps._voice import Voice
 from ops.verbs._exit import DONE, REFUSED
 from rollout.schedule import (
+    FIRST_PAUSE,
     LATE,
     Attempts,
     Known,
@@ -43,6 +44,7 @@ TICK_SECONDS = 5.0
 # Somebody may have made a backup by hand, a place may have gone; and no listing is for ever.
 LOOK_SECONDS = 900.0
 STOP_SECONDS = 20.0  # for a task to leave nothing half done; Docker kills after 30
+SHIP_SECONDS = 60.0
 LONGEST_SECONDS = 8 * 3600.0  # of one task
 WORDS_KEPT = 20
 
@@ -104,6 +106,7 @@ class Loop:
         self._known: Known | None = None
         self._look_again = 0.0
         self._running: Running | None = None
+        self._shipping: Running | None = None
         self._told: set[tuple[str, datetime]] = set()
         self._wrong = ""
         self.report = Report(at=now())
@@ -115,9 +118,9 @@ class Loop:
             time.sleep(TICK_SECONDS)
 
     def close(self) -> None:
-        if self._running:
-            print(f"{self._running.task}: told to stop", flush=True)
-            end(self._running.process, STOP_SECONDS)
+        for running in filter(None, (self._running, self._shipping)):
+            print(f"{running.task}: told to stop", flush=True)
+            end(running.process, STOP_SECONDS)
 
     def tick(self) -> None:
         try:
@@ -131,6 +134,7 @@ class Loop:
         self._beat()
 
     def _go_on(self, config: SchedulerConfig, clean: Callable[[str], str]) -> None:
+        self._ship(config, clean)
         if self._running:
             if self._running.process.poll() is None:
                 self._watch(config, self._running)
@@ -142,10 +146,24 @@ class Loop:
             self._look_again = self._clock() + LOOK_SECONDS
         what, now = self._known, self._now()
         self._miss(config, what, now)
-        task = due(self._tasks, now, self._clock(), what, self._went)
+        tasks = tuple(task for task in self._tasks if config.wal or task != "base")
+        task = due(tasks, now, self._clock(), what, self._went)
         if task:
             print(f"{task}: begins", flush=True)
             self._running = self._start(task, last_run(task, now))
+
+    def _ship(self, config: SchedulerConfig, clean: Callable[[str], str]) -> None:
+        """The database's log has no hour: each minute, beside whatever runs."""
+        running, before = self._shipping, self._went.get("wal")
+        if running and running.process.poll() is None:
+            return
+        if running:
+            self._shipping = None
+            went = self._heard(config, running, clean)
+            pause = SHIP_SECONDS if went.done else min(went.again - self._clock(), FIRST_PAUSE)
+            self._went["wal"] = before = replace(went, again=self._clock() + pause)
+        if config.wal and (before is None or self._clock() >= before.again):
+            self._shipping = self._start("wal", self._now())
 
     def _watch(self, config: SchedulerConfig, running: Running) -> None:
         """What hangs is ended, and what it holds up is told."""
@@ -158,23 +176,26 @@ class Loop:
     def _ended(
         self, config: SchedulerConfig, running: Running, clean: Callable[[str], str]
     ) -> None:
-        task, run, code = running.task, running.run, running.process.returncode
-        before = self._went.get(task)
         self._known = None  # look again
+        self._went[running.task] = self._heard(config, running, clean)
+
+    def _heard(
+        self, config: SchedulerConfig, running: Running, clean: Callable[[str], str]
+    ) -> Attempts:
+        """How it went; whom it concerns is told."""
+        task, code = running.task, running.process.returncode
+        before = self._went.get(task)
         if code == REFUSED:
-            self._went[task] = put_off(before, run, self._clock())
-            return
-        seconds = time.monotonic() - running.begun
+            return put_off(before, running.run, self._clock())
+        ok, seconds = code == DONE, time.monotonic() - running.begun
         words = clean(running.words[0]) if running.words else f"exit code {code}"
-        ok = code == DONE
-        if ok:
-            self._went[task] = succeeded(run)
-        else:
-            self._went[task] = failed(before, run, self._clock())
-        pause = self._went[task].again - self._clock()
-        print(f"{task}: {'done' if ok else 'failed'} after {seconds:.1f} s", flush=True)
+        went = succeeded(running.run) if ok else failed(before, running.run, self._clock())
+        if task != "wal" or not ok:
+            print(f"{task}: {'done' if ok else 'failed'} after {seconds:.1f} s", flush=True)
         self.report.last[task] = Last(self._now(), ok, seconds, "" if ok else words)
-        telling.ended(config, task, ok, words, pause, recovered=bool(before and before.failures))
+        recovered = bool(before and before.failures)
+        telling.ended(config, task, ok, words, went.again - self._clock(), recovered=recovered)
+        return went
 
     def _miss(self, config: SchedulerConfig, what: Known, now: datetime) -> None:
         """Once for each run of the timetable."""

@@ -24,7 +24,7 @@ def ended(
         _tell(config, "failed", task, f"failed: {words}; tried again in {pause / 60:.0f} min")
     elif recovered:
         _tell(config, "recovered", task, "works again")
-    elif config.scheduler.notify_success:
+    elif config.scheduler.notify_success and task != "wal":
         _tell(config, "done", task, "is done")
 
 

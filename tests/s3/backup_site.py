@@ -94,8 +94,9 @@ class Site:
     def tell(self, settings: Settings) -> None:
         """The scheduler's configuration."""
         write = ("sh", "-c", f"cat >{CONFIG}/new && mv {CONFIG}/new {CONFIG}/{FILE}")
-        text = SchedulerConfig.of(settings).text
-        docker("exec", "--interactive", self.place.names.scheduler, *write, stdin=text)
+        # Nothing receives the database's log here.
+        config = SchedulerConfig.of(settings).model_copy(update={"wal": False})
+        docker("exec", "--interactive", self.place.names.scheduler, *write, stdin=config.text)
 
     @property
     def bucket(self) -> str:
@@ -175,11 +176,19 @@ def standing(moto: Moto, checkout: Path, way: str) -> Iterator[Site]:
 
 
 def start_scheduler(site: Site, network: str, command: Sequence[str]) -> None:
-    """Its container, with its mounts. network: on which it reaches the bucket."""
-    names = site.place.names
-    kept = site.settings.backups.drives
+    """network: on which it reaches the bucket."""
+    run_scheduler(site.place, site.settings, command)
+    docker("network", "connect", network, site.place.names.scheduler)
+    live = f"echo {LIVE_RELEASE} >{LIVE}/release"
+    docker("exec", site.place.names.scheduler, "sh", "-c", live)
+
+
+def run_scheduler(place: Place, settings: Settings, command: Sequence[str], *volumes: str) -> None:
+    """Its container, with its mounts and further `volumes`."""
+    names, kept = place.names, settings.backups.drives
     drives.run(Drives(image=IMAGE, user="999:999", stack=names.stack, drives=kept), print)
     mounts = [
+        *volumes,
         f"{names.volume(lock.VOLUME)}:{LOCK}",
         *(f"{names.volume(d)}:{drive_path(n)}" for n, d in enumerate(kept)),
     ]
@@ -191,8 +200,6 @@ def start_scheduler(site: Site, network: str, command: Sequence[str]) -> None:
         *(word for mount in mounts for word in ("--volume", mount)),
         "--entrypoint", command[0], SCHEDULER_IMAGE, *command[1:],
     )  # fmt: skip
-    docker("network", "connect", network, names.scheduler)
-    docker("exec", names.scheduler, "sh", "-c", f"echo {LIVE_RELEASE} >{LIVE}/release")
 
 
 def _start_database(place: Place) -> None:

@@ -18,9 +18,11 @@ from ops.verbs import restore
 from ops.verbs._exit import DONE, FAILED, Failed, Misused
 from ops.verbs._place import Place
 from rollout.postgres import hba, postgresql_conf
+from rollout.scheduler import CONFIG, FILE, WAL, SchedulerConfig
 from rollout.settings import REPLICATION_USER, Settings, load
 from rollout.wal import CLOSE_SECONDS, RECEIVE, RECEIVED, SLOT, Piece, Segment, is_segment, pieces
 from tests.e2e.world import ROOT, docker, wait_until
+from tests.s3.backup_site import run_scheduler
 from tests.s3.store import CREDENTIALS, REGION, Moto
 from tests.unit.stack_files import raw
 
@@ -174,6 +176,26 @@ def test_what_was_written_just_now_is_everywhere_and_leaves_the_receiver(site: S
             "--entrypoint", "sha256sum", "--user", "0:0", IMAGE, f"/drive/{piece.key}",
         )  # fmt: skip
         assert told.split()[0] == piece.sha256
+
+
+def test_the_scheduler_ships_and_proves_the_log_in_its_own_container(site: Site) -> None:
+    """On the drives alone: this bucket is out of its reach."""
+    names = site.place.names
+    backups = site.settings.backups.model_copy(update={"access_keys": ""})
+    settings = site.settings.model_copy(update={"backups": backups})
+    wal = f"{names.volume('wal')}:{WAL}"
+    run_scheduler(site.place, settings, ("sleep", "infinity"), wal)
+    try:
+        write = ("sh", "-c", f"cat >{CONFIG}/{FILE}")
+        config = SchedulerConfig.of(settings).text
+        docker("exec", "--interactive", names.scheduler, *write, stdin=config)
+        for task in ("base", "wal", "dump", "verify"):
+            if task == "wal":
+                site.sql("INSERT INTO users SELECT max(id) + 1, 'more' FROM users")
+                site.sql("SELECT pg_switch_wal()")
+            docker("exec", names.scheduler, "python3", "-m", "ops.scheduler", task)
+    finally:
+        docker("rm", "--force", names.scheduler)
 
 
 def test_a_killed_receiver_catches_up_without_loss(site: Site) -> None:

@@ -23,7 +23,7 @@ from rollout.settings import load
 from tests.unit.stack_files import raw
 
 SETTINGS = load("test", {**raw("sandbox"), "version": "1.0.0"})
-CONFIG = SchedulerConfig.of(SETTINGS)
+CONFIG = SchedulerConfig.of(SETTINGS).model_copy(update={"wal": False})
 TEN = datetime(2027, 3, 1, 10, tzinfo=UTC)
 
 
@@ -77,6 +77,8 @@ class World:
             loop.tick()
             if loop._running:
                 loop._running.process.wait(10)
+            if loop._shipping:
+                loop._shipping.process.wait(10)
             self.time += step
 
     def report(self) -> dict[str, Any]:
@@ -160,6 +162,19 @@ def test_while_somebody_else_has_the_lock_it_waits_and_tells_nobody(
     world.taken.append(world.now)  # theirs
     world.go(loop, 100)
     assert world.begun[3:] == ["verify", "prune"]
+
+
+def test_the_log_is_shipped_each_minute_beside_the_others(world: World, told: list[str]) -> None:
+    world.config = CONFIG.model_copy(update={"wal": True})
+    loop = world.loop()
+    world.go(loop, 600)
+    assert world.begun.count("wal") in range(5, 11)
+    assert [task for task in world.begun if task != "wal"] == ["dump", "verify", "prune"]
+    world.ends["wal"] = (1, "the bucket is away")
+    world.go(loop, 600)
+    assert [w for w in told if "(wal)" in w][:1] == [
+        "YTEMPIRE test: backup (wal) failed: the bucket is away; tried again in 5 min"
+    ]
 
 
 def test_it_looks_again_after_a_task_and_now_and_then(world: World, told: list[str]) -> None:

@@ -380,6 +380,7 @@ def _stopping(place: Place) -> Iterator[Work]:
     voice = Voice(settings.secrets.values())
     live_image(place, "to restore")
     work = Work(place, settings, _server(place, settings.postgres.database), _live(place))
+    work.server.require_answer()
     try:
         with listening():
             yield work

@@ -18,9 +18,11 @@ from ops.restore.beside import Beside, NoRoom
 from ops.restore.server import Server
 from ops.verbs import backup
 from ops.verbs import restore as verb
-from ops.verbs._exit import DONE, Misused, Refused
+from ops.verbs._exit import DONE, Interrupted, Misused, Refused
 from rollout.backups import DATABASE, Folder
 from rollout.dumps import STAMP
+from rollout.records import Restored
+from tests.e2e.world import docker
 from tests.s3.site import IMAGE, Site, standing
 from tests.s3.store import Moto
 
@@ -203,7 +205,32 @@ def test_single_tables_come_beside_the_live_ones_with_the_sql_that_copies_them_b
     site.sql(drop)
 
 
-# Killed
+# Interrupted, and killed
+
+
+@pytest.mark.usefixtures("clean")
+def test_interrupted_it_removes_what_it_began(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Beside, "load", lambda *_: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(Interrupted, match="what was begun is removed"):
+        verb.restore(site.place, "newest", yes=True)
+    assert site.sql(DATABASES) == "ytempire"
+    assert ".restore" not in docker("exec", site.place.names.postgres, "ls", "-A", "/backups")
+
+
+@pytest.mark.usefixtures("clean")
+def test_interrupted_after_the_swap_it_says_which_data_is_live(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = swap.swap
+
+    def instead(server: Server, incoming: str, note: Restored) -> None:
+        real(server, incoming, note)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(swap, "swap", instead)
+    with pytest.raises(Interrupted, match="after the databases had changed places"):
+        verb.restore(site.place, "newest", yes=True)
+    assert site.sql(COUNT) == "20000"
 
 
 def _dies(where: object, name: str, after: bool = False) -> Callable[[Site], None]:

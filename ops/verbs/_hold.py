@@ -24,8 +24,7 @@ def refuse_if_busy(place: Place) -> None:
     """Raise Refused during a deploy, and while a person holds them."""
     locks = pulumi_lock.read(Engine(place.root, place.stack).backend, PROJECT, place.stack)
     for lock in locks or ():
-        if lock.owner() != "dead":
-            pulumi_lock.refuse_unless_dead(lock, place.stack)
+        pulumi_lock.refuse_unless_dead(lock, place.stack)
     state = observe(place.docker, place.names).view.state
     if state.pending:
         raise Refused(

@@ -133,6 +133,16 @@ class Engine:
             )
         return read_state(answer.stdout)
 
+    def exported(self) -> str:
+        """The state as `pulumi stack import` takes it. Its secrets stay sealed."""
+        answer = self._call("stack", "export", "--stack", self.stack)
+        if answer.returncode:
+            raise OpsError(
+                f"The state of {self.stack} can't be read: {_words(answer.stderr)}\n"
+                "Next: `ytops status`"
+            )
+        return answer.stdout
+
     def exchange_ids(self, ids: Mapping[str, str]) -> None:
         """Have the state know resources by other ids."""
         exported = self._call("stack", "export", "--stack", self.stack)

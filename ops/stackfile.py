@@ -114,6 +114,11 @@ class Configuration:
         return self.get("protect").lower() == "true"
 
     @property
+    def backs_up(self) -> bool:
+        """Whether a deploy is followed by a backup of what it was declared by."""
+        return self.get("backupOnDeploy").lower() == "true"
+
+    @property
     def address(self) -> str:
         """Where users reach the edge."""
         domain = self.get("edgeDomain")

@@ -208,6 +208,8 @@ class BackupManifest(Record):
     """Entries of `pg_restore --list`, or files of an archive."""
     contents: dict[str, Natural] = Field(default_factory=dict)
     """Of files: their bytes, and how many could not be read; their number is `objects`."""
+    content: str = ""
+    """Of what is kept on change: a keyed hash of what is in it."""
     artifacts: tuple[Artifact, ...] = Field(min_length=1)
     tools: dict[str, str]
     """Name to version of what wrote it: a restore needs the same major version."""

@@ -389,6 +389,7 @@ class Backups(Group):
     access_keys: Annotated[str, AfterValidator(_access_keys)] = Field(
         alias="backupKeys", repr=False
     )
+    on_deploy: bool = Field(alias="backupOnDeploy")
 
     @property
     def keys(self) -> dict[str, AccessKey]:

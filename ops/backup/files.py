@@ -66,6 +66,7 @@ cd {ROOT} && tar --create --format=posix --null --files-from=/tmp/wanted --no-re
     --hard-dereference --numeric-owner --quoting-style=escape --file=- 2>/tmp/told
 """
 TOLD = "exec cat /tmp/told"
+LEFT_OUT = "neither file, folder nor symlink: left out"
 SHOWN = 10  # of what could not be read, on the screen; the index has all
 
 
@@ -89,6 +90,11 @@ class Files:
     _known: Known = field(default_factory=Known)
     _needed: dict[str, None] = field(default_factory=dict)
     _seen: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def unread(self) -> int:
+        """How many are missing in it, or not as they were at any one time."""
+        return sum(why != LEFT_OUT for why in self.told.values())
 
     def go(self) -> BackupManifest:
         """The manifest. Raises OpsError where there is no backup; what was stored until then is
@@ -177,7 +183,7 @@ class Files:
         for path, why in self.told.items():
             lines.write(why_line(path, why))
         words = f"{files} files, {megabytes(size)}; {unread} read, {megabytes(packs.bytes)} new"
-        self.tell("files", not self.told, time.monotonic() - begun, words)
+        self.tell("files", not self.unread, time.monotonic() - begun, words)
         for path, why in list(self.told.items())[:SHOWN]:
             self.say(f"  {path!r}: {why}")
         if len(self.told) > SHOWN:
@@ -216,7 +222,7 @@ class Files:
                     break
                 kind, mode, uid, gid, size, mtime, ctime, path = record.split(b" ", 7)
                 if kind not in b"fdl":
-                    self.told[_name(path)] = "neither file, folder nor symlink: left out"
+                    self.told[_name(path)] = LEFT_OUT
                     continue
                 entry = Entry(
                     path=_name(path),
@@ -335,7 +341,7 @@ class Files:
             finished=finished,
             release=self.live,
             objects=files,
-            contents={"bytes": size, "unread": len(self.told)},
+            contents={"bytes": size, "unread": self.unread},
             artifacts=artifacts,
             tools={"files": "1"},
             verifications=(
@@ -343,7 +349,7 @@ class Files:
                     check="list",
                     status=Status.PASS,
                     at=finished,
-                    detail=f"{files} files were read; {len(self.told)} could not be, or not whole",
+                    detail=f"{files} files were read; {self.unread} could not be, or not whole",
                 ),
                 *(
                     Verification(

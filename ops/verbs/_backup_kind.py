@@ -15,3 +15,5 @@ class BackupKind(StrEnum):
     FILES = "files"
     MEDIA = "media"
     APPLICATION = "application"
+    CONFIG = "config"
+    SECRETS = "secrets"

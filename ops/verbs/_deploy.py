@@ -44,6 +44,7 @@ class Deploy:
             raise
         for line in self._after(time.monotonic() - begun):
             say(line)
+        self._back_up()
 
     def _after(self, seconds: float) -> list[str]:
         view = _seen(self.run.place)
@@ -66,6 +67,17 @@ class Deploy:
             *trace.deployed(place, engine, view.edge.identity),
             *trace.maintained(place, engine),
         ]
+
+    def _back_up(self) -> None:
+        """What was declared and what runs now, last of all: nobody waits for it. A rollback leaves
+        it to the next deploy: seconds count."""
+        if self.run.straight or not self.run.place.configuration.backs_up:
+            return
+        # Imported here: the better part of a second, and until now nobody needed it.
+        from ops.verbs.backup import after_deploy
+
+        for line in after_deploy(self.run.place):
+            say(line)
 
     def _after_failure(self) -> list[str]:
         view = _seen(self.run.place)

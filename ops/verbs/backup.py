@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from ops.backup import keys, packing
 from ops.backup import prune as pruning
 from ops.backup.base import BaseBackup
+from ops.backup.bundle import Bundle, is_kept, keep
+from ops.backup.configuration import Sources
 from ops.backup.dump import Source, client
 from ops.backup.files import Files
 from ops.backup.host import PART, WAL, WAL_LOCK, HostArgs
@@ -20,6 +22,7 @@ from ops.backup.trial import ScratchTrial
 from ops.backup.verify import Verify
 from ops.backup.volumes import volumes
 from ops.backup.wal import Shipping
+from ops.engine import Engine
 from ops.errors import OpsError
 from ops.observe import observe
 from ops.rehearsal.scratch import Scratch
@@ -61,6 +64,10 @@ def run_kind(place: Place, kind: BackupKind, *, full: bool = False, now: bool = 
             return run_files(place, Series.MEDIA)
         case BackupKind.APPLICATION:
             return run_files(place, Series.APPLICATION)
+        case BackupKind.CONFIG:
+            return run_bundle(place, Series.CONFIG)
+        case BackupKind.SECRETS:
+            return run_bundle(place, Series.SECRETS)
 
 
 def run(place: Place, *, full: bool = False) -> int:
@@ -150,12 +157,56 @@ def run_files(place: Place, *series: Series) -> int:
                 )
                 made = job.go()
             say(f"{made.series} of {when(made.started.isoformat())}: {made.objects} files")
-            unread = unread or bool(job.told)
+            unread = unread or job.unread > 0
         ended = _ended(found, "Next: see to it, then `ytops backup run files`")
         if unread:
             say("Next: see to what could not be read, then `ytops backup run files`")
             return FAILED
         return ended
+
+
+def run_bundle(place: Place, series: Series) -> int:
+    """Asked for by name, it is made whether or not anything has changed."""
+    settings = settings_of(place)
+    recipients = _recipients(settings)
+    with _job(place, settings, "to back up", image=image(place)) as found:
+        say(f"The {series.kind} of {place.stack}")
+        bundle = _bundles(place, settings)[series]()
+        made = keep(found, bundle, recipients, place.stack, _live(place), _tell)
+        say(f"{made.series} of {when(made.started.isoformat())}")
+        return _ended(found, f"Next: see to it, then `ytops backup run {series.kind}`")
+
+
+def after_deploy(place: Place) -> list[str]:
+    """What to tell. The deploy is done: nothing of this fails it."""
+    told: list[str] = []
+    try:
+        settings = settings_of(place)
+        recipients = _recipients(settings)
+        with _job(place, settings, "to back up", image=image(place)) as found:
+            for series, gathered in _bundles(place, settings).items():
+                bundle = gathered()
+                if not is_kept(found, bundle):
+                    made = keep(found, bundle, recipients, place.stack, _live(place), _quiet)
+                    told.append(f"{series.kind} is backed up: {Folder.of(series, made.started)}")
+            told += [f"It is not in {name}: {why}" for name, why in found.lost.items()]
+    except OpsError as error:
+        told.append(f"What was deployed is not backed up: {error}")
+    return told
+
+
+def _bundles(place: Place, settings: Settings) -> dict[Series, Callable[[], Bundle]]:
+    sources = Sources(
+        place.root,
+        place.stack,
+        Engine(place.root, place.stack),
+        place.docker,
+        settings.deployment.fingerprint_key,
+    )
+    return {Series.CONFIG: sources.configuration, Series.SECRETS: sources.secrets}
+
+
+def _quiet(name: str, ok: bool, seconds: float, words: str) -> None: ...
 
 
 def verify(place: Place) -> int:
@@ -253,7 +304,7 @@ def key(place: Place) -> int:
 
 # Due by the clock, like the database's.
 SCHEDULED: tuple[Kind, ...] = ("media", "application")
-OTHERS = SCHEDULED
+OTHERS: tuple[Kind, ...] = (*SCHEDULED, "config", "secrets")
 
 
 @dataclass(frozen=True)

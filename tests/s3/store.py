@@ -41,6 +41,7 @@ PROGRAM = f"""
         "backupKmsKey": "", "backupObjectLock": True, "backupLogBucket": "",
         "backupPrunePercent": 25, "backupDrives": [], "backupRecipients": [], "backupIdentity": "",
         "backupKeys": "",
+        "backupOnDeploy": True,
     }})
     opts = ResourceOptions(providers=[provider(settings)])
     plain = BackupBucketArgs.of(settings, protect=False)

@@ -136,6 +136,11 @@ class Stored:
         return tuple(a.key for a in named if a.key not in self.keys)
 
     @property
+    def is_rest(self) -> bool:
+        """Packs of a backup that is gone: those who need them have them among their keys."""
+        return self.manifest is None and all(map(is_pack, self.keys))
+
+    @property
     def backup(self) -> Backup:
         """As retention sees it. What was only begun, or lost a file, is as good as found bad: it
         counts for nothing, and may go when it is old."""
@@ -168,7 +173,7 @@ class Catalogue:
         return tuple(s for s in self.stored if s.manifest and not s.missing)
 
     def listing(self) -> Listing:
-        return Listing(tuple(s.backup for s in self.stored), self.problems)
+        return Listing(tuple(s.backup for s in self.stored if not s.is_rest), self.problems)
 
 
 def catalogue(

@@ -239,6 +239,7 @@ class Bucket:
 
     @_worded
     def tag(self, tags: Mapping[str, RetentionTag]) -> None:
+        """In this order."""
         pruner = self._as(Identity.PRUNER)
         for key, value in tags.items():
             told = {"TagSet": [{"Key": TAG, "Value": value}]}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ops.backup.stores import Stores
 from ops.errors import OpsError
-from rollout.backups import Catalogue, Folder, held_by, leftovers, still_needed
+from rollout.backups import Catalogue, Folder, held_by, is_pack, leftovers, still_needed
 from rollout.retention import (
     Backup,
     Listing,
@@ -87,9 +87,11 @@ def _folders(found: Catalogue, gone: Iterable[Backup]) -> tuple[Folder, ...]:
 
 
 def carry_out(stores: Stores, decided: Plan) -> None:
-    """An interrupted run finds a backup that is not all tagged, and goes on."""
+    """Packs first: an interrupted run finds a backup whose own files are not all tagged, and goes
+    on."""
     if stores.bucket:
-        stores.bucket.tag(decided.tags)
+        keys = sorted(decided.tags, key=lambda key: not is_pack(key))
+        stores.bucket.tag({key: decided.tags[key] for key in keys})
     for drive in stores.drives:
         for folder in decided.removals.get(drive.name, ()):
             drive.remove(folder, decided.stays[drive.name])

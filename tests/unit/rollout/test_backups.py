@@ -318,6 +318,21 @@ def test_what_a_later_backup_needs_is_not_told_to_expire_with_its_own() -> None:
     assert pack(24 * 19) not in told
 
 
+def test_files_that_only_grow_lose_nothing_and_refuse_nothing() -> None:
+    """A pack each day, and each backup needs all before it; what is told to expire goes at once."""
+    place, packs = Place(), list[str]()
+    for day in range(60):
+        now, hours = NOON + timedelta(days=day), -24 * day
+        packs.append(pack(hours))
+        at = files(place, hours, *packs)
+        place.write(at.look(now), text(look(now, **GOOD)))
+        for key in tags(place.read().listing(), now):
+            place.keys.remove(key)
+            place.texts.pop(key, None)
+    assert place.keys.issuperset(packs)
+    assert len(place.read().backups) == 14
+
+
 def test_a_drive_s_rest_goes_when_nobody_needs_it_and_it_is_old() -> None:
     place = Place()
     place.keys |= {pack(24 * 9), pack(24 * 8), pack(24)}

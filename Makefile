@@ -25,6 +25,7 @@ down: ## remove everything that `make up` made
 test: setup check s3 e2e ## everything: format, lint, types, unit, policies, S3, and end to end on real Docker
 
 s3: ## the backup bucket: the real engine and AWS provider, S3 by moto
+	@$(PYTHON) -m toolchain packages
 	@$(SANDBOX) && pytest tests/s3
 
 e2e: ## end to end: the real engine, real Docker

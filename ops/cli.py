@@ -17,7 +17,7 @@ import typer.core
 
 from ops.errors import OpsError
 from ops.stackfile import find_root, stacks
-from ops.verbs._backup_kind import BackupKind
+from ops.verbs._backup_kind import BackupKind, Kept
 from ops.verbs._exit import FAILED, INTERRUPTED, TABLE, code_of
 from ops.verbs._paper import complain
 from ops.verbs._place import Place
@@ -392,8 +392,15 @@ def backup_key(ctx: typer.Context) -> None:
 def restore(
     ctx: typer.Context,
     point: Annotated[
-        str, typer.Argument(help="A stamp, or `newest`; without one: which there are.")
+        str,
+        typer.Argument(
+            help="A stamp, or `newest`; without one: which there are. Not of the database: files, "
+            "application, config or secrets before it."
+        ),
     ] = "",
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Of files: their point, then PATHs for only these.")
+    ] = None,
     from_place: Annotated[
         str,
         typer.Option("--from", help="The drive or `bucket`; default: a drive, else the bucket."),
@@ -406,28 +413,39 @@ def restore(
         str,
         typer.Option("--at", help="To a moment, with its zone: 2027-01-01T10:00:00Z."),
     ] = "",
+    to: Annotated[
+        Path | None,
+        typer.Option(help="A new folder here; of secrets, a file. Without it, files: in place."),
+    ] = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option(help="Of files and the like: the age key's file, where the stack's is away."),
+    ] = None,
     undo: Annotated[
         bool, typer.Option("--undo", help="Bring back the database that was live before.")
     ] = False,
     dismiss: Annotated[
-        bool, typer.Option("--dismiss", help="Remove the databases that restores have set aside.")
+        bool, typer.Option("--dismiss", help="Remove the databases, or files, that were set aside.")
     ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Don't ask for the stack's name.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Bring the database back to a backup. It is made beside the live one and takes its place in
-    one step; the one before is kept until it is dismissed."""
+    """Bring the database back to a backup; or files, the configuration, the secrets. It is made
+    beside what is live and takes its place; what was there is kept until it is dismissed."""
+    if point in list(Kept):
+        from ops.verbs import _restore_kept as beside
+
+        other = any((table, at, undo, json))
+        there = beside.Options(to, from_place, identity, other, dismiss, yes)
+        raise typer.Exit(beside.dispatch(_place(ctx), Kept(point), words or [], there))
     from ops.verbs import restore as verb
 
-    raise typer.Exit(
-        verb.dispatch(
-            _place(ctx),
-            point,
-            verb.Options(from_place, table, undo, dismiss, yes=yes, as_json=json, at=at),
-        )
-    )
+    options = verb.Options(from_place, table, undo, dismiss, yes=yes, as_json=json, at=at)
+    if words or to or identity:
+        verb.refuse_words(point, words or [])
+    raise typer.Exit(verb.dispatch(_place(ctx), point, options))
 
 
 release_app = typer.Typer(cls=Verbs, help="Release records.", no_args_is_help=True)

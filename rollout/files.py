@@ -30,7 +30,7 @@ PIECES = ".pieces"
 # A file of several GB is cut, so that memory stays small and a cut-off run repeats little.
 PIECE_BYTES = 8 << 20
 # Small files go together: a hundred thousand objects would each be asked for, one by one.
-PACK_BYTES = 64 << 20
+PACK_BYTES = 32 << 20
 # A file that was written just before may be written again within the same tick of the clock.
 YOUNG_NS = 2_000_000_000
 
@@ -111,21 +111,22 @@ class Known:
             self.where.setdefault(bytes.fromhex(piece), pack.artifact.key)
 
     def read(self, lines: Iterable[str], usable: Collection[str]) -> None:
-        """Of the packs that are `usable`. A file with a piece elsewhere is read again."""
+        """Of the packs that are `usable`, which come last. A file with a piece elsewhere is read
+        again, and so is one that changed while it was read."""
         for line in lines:
             told = json.loads(line)
-            if "pack" in told:
-                if told["pack"]["key"] in usable:
-                    self.add(Pack.of(told))
-                continue
-            pieces = tuple(map(bytes.fromhex, told["pieces"]))
-            if all(piece in self.where for piece in pieces):
-                self.seen[bytes.fromhex(told["seen"])] = pieces
+            if "pack" not in told:
+                seen = bytes.fromhex(told["seen"])
+                self.seen[seen] = tuple(map(bytes.fromhex, told.get("pieces", ("",))))
+            elif told["pack"]["key"] in usable:
+                self.add(Pack.of(told))
 
     def pieces(self, seen: str) -> tuple[str, ...] | None:
         """Of a file that was read already; None when it must be."""
         found = self.seen.get(bytes.fromhex(seen))
-        return None if found is None else tuple(piece.hex() for piece in found)
+        if found is None or not all(piece in self.where for piece in found):
+            return None
+        return tuple(piece.hex() for piece in found)
 
     def has(self, piece: str) -> bool:
         return bytes.fromhex(piece) in self.where
@@ -254,6 +255,11 @@ def why_line(path: str, why: str) -> str:
 
 def seen_line(seen: str, pieces: Sequence[str]) -> str:
     return _line(seen=seen, pieces=tuple(pieces))
+
+
+def forget_line(seen: str) -> str:
+    """Of a file that changed while it was read, after its line."""
+    return _line(seen=seen)
 
 
 def _line(**told: object) -> str:

@@ -1,5 +1,5 @@
-"""Debian packages that only the end-to-end tests need: the other end of an ssh connection, a
-network outside the host, and a clock that is wrong."""
+"""Debian packages that only the tests need: the other end of an ssh connection, a network outside
+the host, a clock that is wrong, and what a runbook opens a backup with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from toolchain import places, shell
 from toolchain.errors import UnmetError
 
 SSHD = Path("/usr/sbin/sshd")
-PACKAGES = ("openssh-server", "openssh-client", "iproute2", "libfaketime")
+PACKAGES = ("openssh-server", "openssh-client", "iproute2", "libfaketime", "age", "zstd")
+COMMANDS = ("ip", "age", "zstd")
 
 
 def faketime() -> Path | None:
@@ -20,14 +21,14 @@ def faketime() -> Path | None:
 
 
 def ensure() -> str:
-    """Have an sshd to start on loopback, `ip` and libfaketime. The tests start them; nothing here
-    does."""
-    if SSHD.exists() and shutil.which("ip") and faketime():
-        return "sshd, ip and libfaketime are there"
+    """Have an sshd to start on loopback, libfaketime and the commands. The tests start them,
+    nothing here does."""
+    if SSHD.exists() and all(map(shutil.which, COMMANDS)) and faketime():
+        return f"sshd, libfaketime, {', '.join(COMMANDS)} are there"
     command = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise UnmetError(
-            "The end-to-end tests need sshd, ip and libfaketime.",
+            f"The tests need sshd, libfaketime, {', '.join(COMMANDS)}.",
             remedy="sudo " + " ".join(command),
         )
     log = places.cache_root() / "logs" / "packages.log"

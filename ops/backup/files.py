@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import zstandard
 
@@ -43,6 +43,7 @@ from rollout.files import (
     Type,
     begun,
     complaints,
+    forget_line,
     head,
     nanoseconds,
     newest,
@@ -89,7 +90,7 @@ class Files:
     _started: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     _known: Known = field(default_factory=Known)
     _needed: dict[str, None] = field(default_factory=dict)
-    _seen: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _remembered: _Lines = field(default_factory=lambda: _Lines())
 
     @property
     def unread(self) -> int:
@@ -99,8 +100,8 @@ class Files:
     def go(self) -> BackupManifest:
         """The manifest. Raises OpsError where there is no backup; what was stored until then is
         there for the next."""
-        before = known(self.stores)
         catalogues = self.stores.catalogues()
+        before = known(self.stores, catalogues)
         wrong = self._wrong(before)
         self._recall(before, catalogues, wrong)
         for drive in self.stores.drives:
@@ -112,7 +113,7 @@ class Files:
         lines.write(head(self.naming))
         files, size = self._read(lines, _Packs(writing, self._known))
         index = self._index(writing, lines)
-        remembered = writing.artifact(KNOWN, lambda: self._remembered().reading(), clear=True)
+        remembered = writing.artifact(KNOWN, self._memory, clear=True)
         packs = [self._known.packs[key] for key in self._needed]
         shared = self._fill(catalogues, wrong, [pack.artifact for pack in packs])
         manifest = self._manifest(writing.folder, files, size, (index, remembered, *shared))
@@ -137,6 +138,9 @@ class Files:
         wrong: dict[str, set[str]],
     ) -> None:
         bucket = self.stores.bucket
+        if bucket and catalogues[bucket.name].problems:
+            why = "; ".join(catalogues[bucket.name].problems)
+            self.say(f"What may go there is not known, so nothing in the bucket is built on: {why}")
         may = usable(
             catalogues[bucket.name] if bucket else None,
             [catalogues[drive.name] for drive in self.stores.drives],
@@ -145,7 +149,7 @@ class Files:
         )
         last = newest(self.series, before)
         if last:
-            self._known.read(self._remembered_by(last), may)
+            self._recall_from(last, may)
         for place in self.stores.places:
             keys = begun(self.series, catalogues[place.name], last)
             for key in keys:
@@ -154,20 +158,20 @@ class Files:
             if keys:
                 self.say(f"{len(keys)} packs that a run stored before it was cut off are taken up")
 
-    def _remembered_by(self, last: Stored) -> list[str]:
-        """Of the first place that has it whole; without any, everything is read again."""
+    def _recall_from(self, last: Stored, may: frozenset[str]) -> None:
+        """By the first place that has it whole; without any, everything is read again."""
         assert last.manifest
-        artifact = next(
-            (a for a in last.manifest.artifacts if a.key == last.folder.key(KNOWN)), None
-        )
-        for place in self.stores.places if artifact else ():
-            with suppress(OpsError, zstandard.ZstdError):
-                assert artifact
-                with place.read(artifact) as source:
-                    plain = zstandard.ZstdDecompressor().stream_reader(cast(IO[bytes], source))
-                    return io.TextIOWrapper(plain, encoding="ascii").read().splitlines()
+        found = (a for a in last.manifest.artifacts if a.key == last.folder.key(KNOWN))
+        for artifact in found:
+            for place in self.stores.places:
+                known = Known()
+                with suppress(OpsError, ValueError, LookupError, zstandard.ZstdError):
+                    with place.read(artifact) as source:
+                        plain = zstandard.ZstdDecompressor().stream_reader(cast(IO[bytes], source))
+                        known.read(io.TextIOWrapper(plain, encoding="ascii"), may)
+                    self._known = known
+                    return
         self.say("What earlier backups read can't be read: every file is")
-        return []
 
     # What there is
 
@@ -204,7 +208,7 @@ class Files:
                 continue
             lines.write(replace(entry, pieces=pieces).line)
             self._need(pieces)
-            self._seen[name] = pieces
+            self._remembered.write(seen_line(name, pieces))
             files, size = files + 1, size + entry.size
         self.told.update(_finding(self.reader.must(TOLD)))
         return files, size, wanted
@@ -255,7 +259,7 @@ class Files:
                 self._need(pieces)
                 if ctime < self._started.timestamp() * 1e9 - YOUNG_NS:
                     names[entry.path] = self.naming.seen(path, entry.size, entry.mtime, ctime)
-                    self._seen[names[entry.path]] = pieces
+                    self._remembered.write(seen_line(names[entry.path], pieces))
                 files, size = files + 1, size + entry.size
             code = pipe.finish().code
         gone = self._complained(names)
@@ -272,7 +276,8 @@ class Files:
         """What tar said of files; those that were removed meanwhile."""
         gone: set[str] = set()
         for path, why in complaints(self.reader.must(TOLD)):
-            self._seen.pop(names.get(path, ""), None)
+            if path in names:
+                self._remembered.write(forget_line(names[path]))
             if "No such file" in why or "removed before" in why:
                 gone.add(path)
             else:
@@ -291,13 +296,13 @@ class Files:
             lines.write(self._known.packs[key].line)
         return writing.artifact(INDEX, lines.reading)
 
-    def _remembered(self) -> _Lines:
-        lines = _Lines()
+    @contextmanager
+    def _memory(self) -> Iterator[Reader]:
+        """What was seen, and then the packs, which are known by now."""
         for key in self._needed:
-            lines.write(self._known.packs[key].line)
-        for name, pieces in self._seen.items():
-            lines.write(seen_line(name, pieces))
-        return lines
+            self._remembered.write(self._known.packs[key].line)
+        with self._remembered.reading() as lines:
+            yield lines
 
     def _fill(
         self,
@@ -446,6 +451,7 @@ def _members(pipe: Reader) -> Iterator[tuple[Entry, int, Iterator[bytes]]]:
             fileobj=cast(IO[bytes], pipe), mode="r|", bufsize=BLOCK, encoding="utf-8"
         ) as tar:
             for member in tar:
+                cast(Any, tar).members.clear()  # it would keep all of them
                 content = tar.extractfile(member)
                 if content is None:
                     continue

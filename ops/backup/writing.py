@@ -11,15 +11,15 @@ from ops.backup.packing import Reader, Recipient, Sum, pack
 from ops.backup.place import File, Place
 from ops.backup.stores import Stores
 from ops.errors import OpsError, StepFailed
-from rollout.backups import MANIFEST, Folder, Stored, together
+from rollout.backups import MANIFEST, Catalogue, Folder, Stored, together
 from rollout.records import Artifact
 
 Tell = Callable[[str, bool, float, str], None]
 
 
-def known(stores: Stores) -> list[Stored]:
+def known(stores: Stores, catalogues: dict[str, Catalogue] | None = None) -> list[Stored]:
     """All that is known to be kept anywhere, the newest first, once."""
-    found = together(stores.catalogues())
+    found = together(stores.catalogues() if catalogues is None else catalogues)
     if not stores.places:
         why = "; ".join(f"{name}: {why}" for name, why in stores.lost.items())
         raise StepFailed(

@@ -1,4 +1,5 @@
-"""What `ytops backup run` can be asked for. The command line imports no job for it."""
+"""What `ytops backup run` and `ytops restore` can be asked for. The command line imports no job for
+it."""
 
 from __future__ import annotations
 
@@ -14,6 +15,15 @@ class BackupKind(StrEnum):
     WAL = "wal"
     FILES = "files"
     MEDIA = "media"
+    APPLICATION = "application"
+    CONFIG = "config"
+    SECRETS = "secrets"
+
+
+class Kept(StrEnum):
+    """What comes back beside the database. files: the media."""
+
+    FILES = "files"
     APPLICATION = "application"
     CONFIG = "config"
     SECRETS = "secrets"

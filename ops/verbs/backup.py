@@ -192,6 +192,8 @@ def after_deploy(place: Place) -> list[str]:
             told += [f"It is not in {name}: {why}" for name, why in found.lost.items()]
     except OpsError as error:
         told.append(f"What was deployed is not backed up: {error}")
+    except Exception as error:  # a mistake of ours, whose words may hold anything
+        told.append(f"What was deployed is not backed up: unexpected {type(error).__name__}")
     return told
 
 

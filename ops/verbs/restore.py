@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from ops.agent import who
 from ops.backup import keys
@@ -79,6 +80,14 @@ def dispatch(place: Place, point: str, options: Options) -> int:
     if options.table:
         return single(place, point, options.table, from_place=options.from_place)
     return restore(place, point, from_place=options.from_place, yes=options.yes)
+
+
+def refuse_words(point: str, words: list[str]) -> NoReturn:
+    told = f"{point} and {words[0]}" if words else "--to or --identity"
+    raise Misused(
+        f"Of the database: expected one point, got {told}. Next: `ytops restore POINT`, or "
+        "`ytops restore files`, `application`, `config` or `secrets`."
+    )
 
 
 # What there is

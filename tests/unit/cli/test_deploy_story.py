@@ -12,7 +12,7 @@ import pytest
 from ops.engine import Ended, Engine, Recorded
 from ops.errors import HostUnreachable
 from ops.observe import Observation
-from ops.verbs import _deploy, _ports, _recover, rollback, up
+from ops.verbs import _deploy, _ports, _recover, backup, rollback, up
 from ops.verbs._exit import Failed, Misused
 from ops.verbs._place import Place
 from rollout.plan import View
@@ -94,6 +94,21 @@ def test_a_deploy_tells_what_serves_what_to_commit_and_the_way_back(
     assert commit == "  Pulumi.sandbox.yaml names 1.1.0 now: commit it."
     assert back == "  roll back    ytops rollback     to 1.0.0, within seconds"
     assert (stage.version, stage.asked) == ("1.1.0", [("up", "--yes", "--message")])
+
+
+def test_a_deploy_backs_up_what_it_was_declared_by_last_and_a_rollback_does_not(
+    tmp_path: Path,
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stage.place = place(tmp_path, f'{STACK_FILE}  ytempire:backupOnDeploy: "true"\n')
+    monkeypatch.setattr(backup, "after_deploy", lambda place: ["config is backed up: config/X"])
+    up.up(stage.place, "1.1.0")
+    assert words(capsys)[-1] == "config is backed up: config/X"
+    stage.before, stage.after = stage.after or stage.before, stage.before
+    rollback.rollback(stage.place, "", yes=True)
+    assert "config is backed up: config/X" not in words(capsys)
 
 
 def test_a_run_is_done_when_what_serves_is_healthy(

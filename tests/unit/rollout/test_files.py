@@ -17,6 +17,7 @@ from rollout.files import (
     Naming,
     Pack,
     complaints,
+    forget_line,
     head,
     nanoseconds,
     pieces_name,
@@ -45,8 +46,8 @@ def entry(path: str, *pieces: str) -> Entry:
 
 
 def place(where: str, *packs: Pack, problems: tuple[str, ...] = ()) -> Catalogue:
-    keys = tuple(one.artifact.key for one in packs)
-    return Catalogue(where, (Stored(AT, keys),) if keys else (), problems)
+    keys = (*(one.artifact.key for one in packs), AT.key(pieces_name(1)))
+    return Catalogue(where, (Stored(AT, keys),), problems)
 
 
 def test_content_is_called_the_same_under_one_key_and_otherwise_under_another() -> None:
@@ -73,6 +74,13 @@ def test_what_was_read_is_not_read_again_unless_a_pack_of_it_is_away() -> None:
     assert known.pieces("01" * 16) == (A,)
     assert known.pieces("02" * 16) is None
     assert (known.has(A), known.has(B)) == (True, False)
+
+
+def test_what_changed_while_it_was_read_is_read_again() -> None:
+    known = Known()
+    lines = [seen_line("01" * 16, [A]), forget_line("01" * 16), pack(1, A).line]
+    known.read(lines, {pack(1).artifact.key})
+    assert known.pieces("01" * 16) is None
 
 
 def test_a_file_looks_otherwise_when_anything_of_it_changes() -> None:

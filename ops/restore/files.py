@@ -121,14 +121,14 @@ class _Content:
     """What the pieces of one file give, as tar reads it."""
 
     pieces: Iterator[bytes]
-    _rest: bytes = b""
+    _open: io.BytesIO = field(default_factory=io.BytesIO)
 
     def read(self, size: int = -1, /) -> bytes:
-        found = bytearray(self._rest)
+        found = self._open.read(size)
         while len(found) < size and (piece := next(self.pieces, b"")):
-            found += piece
-        self._rest = bytes(found[size:])
-        return bytes(found[:size])
+            self._open = io.BytesIO(piece)
+            found += self._open.read(size - len(found))
+        return found
 
 
 @dataclass

@@ -30,7 +30,7 @@ PIECES = ".pieces"
 # A file of several GB is cut, so that memory stays small and a cut-off run repeats little.
 PIECE_BYTES = 8 << 20
 # Small files go together: a hundred thousand objects would each be asked for, one by one.
-PACK_BYTES = 32 << 20
+PACK_BYTES = 4 * PIECE_BYTES + (1 << 20)
 # A file that was written just before may be written again within the same tick of the clock.
 YOUNG_NS = 2_000_000_000
 

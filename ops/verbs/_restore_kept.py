@@ -268,7 +268,8 @@ def _copies(place: Place, asked: Asked, writes: bool = False) -> Iterator[list[C
 
 @contextmanager
 def _places(place: Place, asked: Asked, writes: bool) -> Iterator[list[tuple[Store, Catalogue]]]:
-    settings = configured(place)
+    listing = not asked.point or asked.identity  # then nothing sealed need be opened
+    settings = configured(place) if listing else settings_of(place).backups
     if asked.from_place == "bucket" and not writes:
         s3 = client(settings, Identity.RESTORE)
         if s3 is None:

@@ -168,7 +168,7 @@ def run_files(place: Place, *series: Series) -> int:
 def run_bundle(place: Place, series: Series) -> int:
     """Asked for by name, it is made whether or not anything has changed."""
     settings = settings_of(place)
-    recipients = _recipients(settings)
+    recipients = keys.recipients(settings.backups)
     with _job(place, settings, "to back up", image=image(place)) as found:
         say(f"The {series.kind} of {place.stack}")
         bundle = _bundles(place, settings)[series]()
@@ -182,7 +182,7 @@ def after_deploy(place: Place) -> list[str]:
     told: list[str] = []
     try:
         settings = settings_of(place)
-        recipients = _recipients(settings)
+        recipients = keys.recipients(settings.backups)
         with _job(place, settings, "to back up", image=image(place)) as found:
             for series, gathered in _bundles(place, settings).items():
                 bundle = gathered()

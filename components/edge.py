@@ -20,7 +20,7 @@ from rollout.names import (
     EDGE_STATUS_PORT,
     address,
 )
-from rollout.settings import BROKER_DATABASE, REDIS_USER
+from rollout.settings import BROKER_DATABASE
 
 NGINX_UID = "101:101"
 EDGE_PATH = "/etc/nginx/edge"
@@ -78,7 +78,8 @@ class Edge(pulumi.ComponentResource):
                 check=Check(("CMD", "test", "-S", "/run/switch.sock"), 10, 5, 3, 10),
             ),
             site,
-            site.lasting_options(self, [redis]),
+            # All that it knows is in volumes: a deploy may replace it, as a rotation does.
+            site.docker_options(self, [redis], protect=False),
         )
         self.nginx = self._nginx(self._configuration())
         self.ready = self._healthy()
@@ -94,8 +95,9 @@ class Edge(pulumi.ComponentResource):
             drain_seconds=settings.edge.drain_seconds,
             tls=settings.edge.tls != "off",
         )
-        password = quote(settings.redis.password, safe="")
-        broker = f"redis://{REDIS_USER}:{password}@redis:6379/{BROKER_DATABASE}"
+        login = settings.redis.logins.current
+        password = quote(login.password, safe="")
+        broker = f"redis://{login.user}:{password}@redis:6379/{BROKER_DATABASE}"
         return {
             "SWITCH_CONFIG": config.model_dump_json(),
             "REDIS_URL": pulumi.Output.secret(broker),

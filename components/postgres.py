@@ -11,6 +11,7 @@ from components.host import Networks, volume
 from components.site import Site
 from components.step import step
 from rollout import steps
+from rollout.logins import Login
 from rollout.names import address
 from rollout.postgres import hba, postgresql_conf
 from rollout.settings import REPLICATION_USER
@@ -20,12 +21,14 @@ POSTGRES_UID = "999:999"
 
 
 class Postgres(pulumi.ComponentResource):
-    """The server, its configuration in a volume, and its roles (`ready`)."""
+    """The server, its configuration in a volume, and its roles (`ready`). `logins`: who may log in
+    for the application; nobody else may."""
 
     def __init__(
         self,
         name: str,
         networks: Networks,
+        logins: tuple[Login, ...],
         site: Site,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -37,7 +40,7 @@ class Postgres(pulumi.ComponentResource):
         files = {
             "postgresql.conf": postgresql_conf(settings, CONFIG_PATH),
             "pg_hba.conf": hba(settings, site.settings.networks.data, REPLICATION_USER),
-            "password": settings.password,
+            "password": settings.logins.current.password,
         }
         written = step(
             "postgres-config",
@@ -103,12 +106,18 @@ class Postgres(pulumi.ComponentResource):
                 postgres=names.postgres,
                 database=settings.database,
                 user=settings.user,
+                may_log_in=tuple(login.user for login in logins),
+                locked=tuple(
+                    user
+                    for user in settings.logins.users
+                    if user not in (login.user for login in logins)
+                ),
                 replication_user=REPLICATION_USER,
             ),
             site.settings,
             site.options(self, [server]),
             secrets={
-                "APP_PASSWORD": settings.password,
+                steps.LOGINS: json.dumps({login.user: login.password for login in logins}),
                 "REPLICATION_PASSWORD": settings.replication_password,
             },
         )

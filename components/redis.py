@@ -11,20 +11,23 @@ from components.host import Networks, volume
 from components.site import Site
 from components.step import step
 from rollout import steps
+from rollout.logins import Login
 from rollout.names import address
-from rollout.redis import OPERATOR, maxmemory, redis_conf, users_acl
+from rollout.redis import OPERATOR, USERS_FILE, maxmemory, redis_conf, users_acl
 
 CONFIG_PATH = "/etc/ytempire"
 REDIS_UID = "999:999"
 
 
 class Redis(pulumi.ComponentResource):
-    """The server and its configuration in a volume. `ready`: what comes after a server."""
+    """The server and its configuration in a volume. `logins`: who may log in for the application;
+    nobody else may. `ready`: what comes after a server."""
 
     def __init__(
         self,
         name: str,
         networks: Networks,
+        logins: tuple[Login, ...],
         site: Site,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -34,7 +37,7 @@ class Redis(pulumi.ComponentResource):
         config = volume("redis-config", self, site)
         files = {
             "redis.conf": redis_conf(settings, CONFIG_PATH),
-            "users.acl": users_acl(settings, site.settings.redis_operator_password),
+            USERS_FILE: users_acl(logins, site.settings.redis_operator_password),
         }
         written = step(
             "redis-config",
@@ -45,6 +48,7 @@ class Redis(pulumi.ComponentResource):
                 server=names.redis,
                 kind="redis",
                 maxmemory=maxmemory(settings),
+                users=USERS_FILE,
             ),
             site.settings,
             site.options(self, [config]),
@@ -52,6 +56,7 @@ class Redis(pulumi.ComponentResource):
                 "FILES": json.dumps(files),
                 "REDISCLI_USER": OPERATOR,
                 "REDISCLI_AUTH": site.settings.redis_operator_password,
+                steps.LOGINS: json.dumps({login.user: login.password for login in logins}),
             },
         )
         self.ready = container(

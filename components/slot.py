@@ -82,6 +82,7 @@ class ReleaseSlot(pulumi.ComponentResource):
         """claim → backup and image → migrate."""
         names, slot, release = self._site.names, self._slot, self._release
         database = self._site.settings.postgres
+        login = database.logins.current
         claimed = self._step(
             "claim",
             steps.Claim(
@@ -103,13 +104,13 @@ class ReleaseSlot(pulumi.ComponentResource):
                 hosts={names.postgres: datastores(self._site)["postgres"]},
                 volume=names.volume("backups"),
                 database=database.database,
-                user=database.user,
+                user=login.user,
                 colour=slot.colour,
                 key=slot.key,
                 stale=self._args.stale_dump,
             ),
             [claimed],
-            {"PGPASSWORD": database.password},
+            {"PGPASSWORD": login.password},
         )
         present = self._step(
             "image",

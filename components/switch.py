@@ -11,7 +11,7 @@ from components.site import Site
 from components.step import DESCRIPTION, step
 from rollout import steps
 from rollout.plan import Plan
-from rollout.settings import CACHE_DATABASE, REDIS_USER
+from rollout.settings import CACHE_DATABASE
 
 
 class BlueGreenSwitch(pulumi.ComponentResource):
@@ -43,18 +43,19 @@ class BlueGreenSwitch(pulumi.ComponentResource):
             key=key,
             shows_logs=True,
         )
+        login = settings.redis.logins.current
         flushed = step(
             "cache",
             steps.Cache(
                 redis=site.names.redis,
-                user=REDIS_USER,
+                user=login.user,
                 database=CACHE_DATABASE,
                 serial=plan.serial,
             ),
             settings,
             site.options(self, [self.moved], ignore=settled, protect=False),
             key=key,
-            secrets={"REDISCLI_AUTH": settings.redis.password},
+            secrets={"REDISCLI_AUTH": login.password},
         )
         step(
             "notify",

@@ -112,11 +112,12 @@ class System:
             NetworksArgs(subnets.edge, subnets.app, subnets.data, subnets.isolated),
             self.site,
         )
-        self.postgres = Postgres("postgres", self.networks, self.site)
+        databases, brokers = (store.open(_kept(run.plan)) for store in settings.datastores)
+        self.postgres = Postgres("postgres", self.networks, databases, self.site)
         self.wal = None
         if settings.receives_log:
             self.wal = Wal("wal", self.networks, self.postgres, self.site)
-        self.redis = Redis("redis", self.networks, self.site)
+        self.redis = Redis("redis", self.networks, brokers, self.site)
         self.edge = Edge("edge", self.networks, self.redis.ready, run.switch_image, self.site)
         self.media = volume("media", self.edge, self.site)
         if settings.scheduler.image:
@@ -355,20 +356,21 @@ def _kept(decided: Plan) -> list[Release]:
 
 def _check_secrets(settings: Settings, release: Release) -> None:
     """A kept release goes on with the secrets that it was started with. A key that is gone is no
-    harm while its containers are there; a datastore has one password for all releases."""
+    harm while its containers are there; a datastore's password is its login's, and no other."""
+    key = settings.deployment.fingerprint_key
+    for name in changed_secrets(release, settings.datastore_passwords, key):
+        got = "another" if name in settings.datastore_passwords else "none"
+        raise OpsError(
+            f"{name}: expected the value that {release.identity} was started with, because that "
+            f"release is still kept and would be cut off from its data, got {got}. Put the old "
+            f"value back, `pulumi config set --secret {name}`; for a new password: "
+            "`ytops secrets rotate`."
+        )
     gone = ", ".join(missing_secrets(release, settings.secrets))
     if gone:
         pulumi.log.warn(
             f"{gone}: {release.identity} was started with it and is still kept. Its containers go "
             "on as they are; were one lost, it could not be made anew."
-        )
-    key = settings.deployment.fingerprint_key
-    for name in changed_secrets(release, settings.datastore_passwords, key):
-        raise OpsError(
-            f"{name}: expected the value that {release.identity} was started with, because that "
-            "release is still kept and would be cut off from its data, got another. Passwords of "
-            f"datastores are not changed by this key (docs/decisions/0010). Put the old value "
-            f"back: `pulumi config set --secret {name}`."
         )
 
 

@@ -448,6 +448,34 @@ def restore(
     raise typer.Exit(verb.dispatch(_place(ctx), point, options))
 
 
+secrets_app = typer.Typer(cls=Verbs, help="Credentials.", no_args_is_help=True)
+app.add_typer(secrets_app, name="secrets")
+
+
+@secrets_app.command("list")
+def secrets_list(ctx: typer.Context, json: Json = False) -> None:
+    """Which there are, who uses each, when it was last rotated. No values."""
+    from ops.verbs import secrets as verb
+
+    verb.listed(_place(ctx), as_json=json)
+
+
+@secrets_app.command("rotate")
+def secrets_rotate(
+    ctx: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Of `list`; none: end what was cut off.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are made here.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Give credentials other values, deploy them, and make the old ones worthless. No request
+    fails, no job is lost."""
+    from ops.verbs import secrets as verb
+
+    verb.rotate(_place(ctx), names or (), everything=everything, yes=yes)
+
+
 release_app = typer.Typer(cls=Verbs, help="Release records.", no_args_is_help=True)
 app.add_typer(release_app, name="release")
 

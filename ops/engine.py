@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,6 +200,36 @@ class Engine:
                 f"Next: `pulumi config get {key} --stack {self.stack}`"
             )
         return answer.stdout.strip() if answer.returncode == 0 else ""
+
+    def configure(
+        self, secrets: Mapping[str, str], plain: Mapping[str, str], forget: Sequence[str] = ()
+    ) -> None:
+        """Write into the stack file, encrypted as Pulumi does it: all of it, or nothing. Values
+        reach Pulumi on its standard input. Keys are property paths."""
+        file = self.root / f"Pulumi.{self.stack}.yaml"
+        aside = file.with_name(f".{file.stem}.{os.getpid()}.yaml")
+        shutil.copy(file, aside)
+        place = ("--stack", self.stack, "--config-file", str(aside), "--path")
+        try:
+            for key, value in secrets.items():
+                self._change(key, "set", "--secret", *place, f"{PROJECT}:{key}", value=value)
+            words = [f"{PROJECT}:{key}={value}" for key, value in plain.items()]
+            if words:
+                pairs = (word for pair in words for word in ("--plaintext", pair))
+                self._change(", ".join(plain), "set-all", *place, *pairs)
+            for key in forget:
+                self._change(key, "rm", *place, f"{PROJECT}:{key}")
+            aside.replace(file)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _change(self, key: str, verb: str, *words: str, value: str = "") -> None:
+        answer = self._call("config", verb, *words, stdin=value)
+        if answer.returncode:
+            raise OpsError(
+                f"`{key}` of {self.stack} can't be written: {_words(answer.stderr)}\n"
+                f"Pulumi.{self.stack}.yaml is as it was."
+            )
 
     def configuration(self) -> tuple[dict[str, str], frozenset[str]]:
         """The stack's values as the program gets them, secrets and defaults among them; and which

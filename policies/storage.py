@@ -342,7 +342,7 @@ POLICIES = [
     rule(
         CONTAINER,
         "edge-is-protected",
-        "A deploy neither replaces nor deletes nginx, or the switch; a maintenance may.",
+        "A deploy neither replaces nor deletes nginx, which serves; a maintenance may.",
         _of_parts(EDGE),
         severity=Severity.CRITICAL,
         remedy="Set protect, or name the maintenance's change.",

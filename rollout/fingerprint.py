@@ -34,12 +34,14 @@ def secret_hashes(secrets: Mapping[str, str], key: str) -> dict[str, str]:
 
 
 def changed_secrets(release: Release, secrets: Mapping[str, str], key: str) -> list[str]:
-    """The names of those that the release was started with another value of, as far as its record
-    tells."""
+    """The names of those that the release was started with and that have another value now, as far
+    as its record tells, or none."""
     today = secret_hashes(secrets, key)
+    used = {name: mark for name, mark in release.secrets.items() if name != KEY}
+    gone = used.keys() - today.keys()
     if release.secrets.get(KEY) != today[KEY]:
-        return []
-    return sorted(name for name in secrets if release.secrets.get(name, today[name]) != today[name])
+        return sorted(gone)
+    return sorted(gone | {name for name in used if today.get(name) != used[name]})
 
 
 def _keyed(text: str, key: str) -> str:

@@ -17,7 +17,7 @@ RELEASE_LABEL = "ytempire.release"
 
 # The containers that outlive every deploy: only a maintenance replaces them.
 DATASTORES = frozenset({"postgres", "redis"})
-EDGE = frozenset({"nginx", "switch"})
+EDGE = frozenset({"nginx"})
 
 # The variable that a step's parameters travel in, as JSON.
 PARAMETERS = "STEP"

@@ -58,7 +58,7 @@ def hba(settings: Postgres, data_subnet: str, replication_user: str) -> str:
     databases = f"{settings.database},{beside(settings.database)}"
     rows = (
         ("local", "all", "all", "", "trust"),
-        ("host", databases, settings.user, data_subnet, "scram-sha-256"),
+        ("host", databases, ",".join(settings.logins.users), data_subnet, "scram-sha-256"),
         ("host", "replication", replication_user, data_subnet, "scram-sha-256"),
     )
     return "# Written by `pulumi up`.\n" + "".join("\t".join(row) + "\n" for row in rows)

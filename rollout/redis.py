@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
-from rollout.settings import REDIS_USER, Redis
+from rollout.logins import Login
+from rollout.settings import Redis
 
 OPERATOR = "ops"
+USERS_FILE = "users.acl"
 
 
 def maxmemory(settings: Redis) -> str:
@@ -23,24 +26,33 @@ def redis_conf(settings: Redis, folder: str) -> str:
         "appendfsync everysec",
         f"maxmemory {maxmemory(settings)}",
         "maxmemory-policy noeviction",
-        f"aclfile {folder}/users.acl",
+        f"aclfile {folder}/{USERS_FILE}",
         "protected-mode no",
         "tcp-keepalive 60",
     )
     return "\n".join(lines) + "\n"
 
 
-def users_acl(settings: Redis, operator_password: str) -> str:
-    """The application's user does the work; the operator sets limits, and sees no data.
+def users_acl(logins: Iterable[Login], operator_password: str) -> str:
+    """The application's logins do the work; the operator sets limits and users, and sees no data.
+    Passwords are there as their hashes.
 
     Nobody can be the unnamed user, and it may do everything: when Redis starts it replays the
     transactions in its file in that user's name, and Redis 7 drops, with a line in its log only,
     those that it may not do (redis/redis#14541). What a worker holds is noted by transactions.
     """
-    operator = hashlib.sha256(operator_password.encode()).hexdigest()
+    lines = (
+        f"user {login.user} on #{_hash(login.password)} ~* &* +@all -@dangerous "
+        "+info +keys +flushdb +client|list +config|get\n"
+        for login in logins
+    )
     return (
         "user default off resetpass ~* &* +@all\n"
-        f"user {REDIS_USER} on >{settings.password} ~* &* +@all -@dangerous "
-        "+info +keys +flushdb +client|list +config|get\n"
-        f"user {OPERATOR} on #{operator} -@all +ping +config|get +config|set\n"
+        f"{''.join(lines)}"
+        f"user {OPERATOR} on #{_hash(operator_password)} -@all +ping +config|get +config|set "
+        "+acl|setuser +acl|deluser +acl|users\n"
     )
+
+
+def _hash(password: str) -> str:
+    return hashlib.sha256(password.encode()).hexdigest()

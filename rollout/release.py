@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rollout.fingerprint import fingerprint, referenced, resolve, secret_hashes
-from rollout.settings import BROKER_DATABASE, CACHE_DATABASE, REDIS_USER, Settings
+from rollout.settings import BROKER_DATABASE, CACHE_DATABASE, Settings
 from rollout.state import Limits, Release
 
 # Beat only sends messages; its size does not follow the application's.
@@ -57,7 +57,9 @@ def wanted_release(settings: Settings, image: ImageIdentity) -> Release:
     key = settings.deployment.fingerprint_key
     marks = {
         "fingerprint": fingerprint(release, settings.secrets, key),
-        "secrets": secret_hashes(settings.datastore_passwords, key),
+        "secrets": secret_hashes(
+            {store.current.key: store.current.password for store in settings.datastores}, key
+        ),
     }
     return release.model_copy(update=marks)
 
@@ -81,14 +83,23 @@ def missing_secrets(release: Release, secrets: Mapping[str, str]) -> list[str]:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """Manual 7.1's variables, and what the configuration adds; secrets by reference."""
-    postgres, redis = settings.postgres, f"redis://{REDIS_USER}:${{redisPassword}}@redis:6379"
+    postgres, redis = (store.current for store in settings.datastores)
+    broker = f"redis://{redis.user}:${{{redis.key}}}@redis:6379"
     return {
         "DATABASE_URL": (
-            f"postgres://{postgres.user}:${{postgresPassword}}@postgres:5432/{postgres.database}"
+            f"postgres://{postgres.user}:${{{postgres.key}}}@postgres:5432/"
+            f"{settings.postgres.database}"
         ),
-        "REDIS_URL": f"{redis}/{BROKER_DATABASE}",
-        "CACHE_URL": f"{redis}/{CACHE_DATABASE}",
+        "REDIS_URL": f"{broker}/{BROKER_DATABASE}",
+        "CACHE_URL": f"{broker}/{CACHE_DATABASE}",
         "ENVIRONMENT": settings.deployment.environment,
-        **settings.backend.environment,
+        **{key: _of_turn(text, settings) for key, text in settings.backend.environment.items()},
         **{name: f"${{backendSecrets.{name}}}" for name in settings.backend.secrets},
     }
+
+
+def _of_turn(text: str, settings: Settings) -> str:
+    """Who refers to a datastore's password means that of the login in use."""
+    for store in settings.datastores:
+        text = text.replace(f"${{{store.a.key}}}", f"${{{store.current.key}}}")
+    return text

@@ -17,11 +17,21 @@ from itertools import combinations
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from rollout import mistakes
 from rollout.fingerprint import referenced
+from rollout.logins import Login, Logins, Turn, second
 from rollout.names import MAX_STACK_LENGTH
 from rollout.state import Health, Limits
 from rollout.window import Window
@@ -122,8 +132,16 @@ def _proxy(value: str) -> str:
 
 
 def _word(value: str) -> str:
-    if not re.fullmatch(r"\S+", value):
+    if not re.fullmatch(r"\S*", value):
         raise ValueError("a value without blanks")
+    return value
+
+
+def _of_turn(value: str, info: ValidationInfo) -> str:
+    """The password of the login in use; the other's may be missing."""
+    turn = info.data.get("turn")
+    if not value and str(info.field_name).endswith(f"_{turn}"):
+        raise ValueError(f"a value, because login {turn} is in use (it is empty)")
     return value
 
 
@@ -188,8 +206,8 @@ def _recipient(value: str) -> str:
 
 
 def _identity(value: str) -> str:
-    if value and not re.fullmatch(r"AGE-SECRET-KEY-1[A-Z0-9]{58}", value):
-        raise ValueError("an age identity, AGE-SECRET-KEY-1… (`ytops backup key` makes one)")
+    if not all(re.fullmatch(r"AGE-SECRET-KEY-1[A-Z0-9]{58}", one) for one in value.split()):
+        raise ValueError("age identities, AGE-SECRET-KEY-1… (`ytops backup key` makes one)")
     return value
 
 
@@ -305,18 +323,38 @@ class Postgres(Group):
     image: Image = Field(alias="postgresImage")
     database: Filled = Field(alias="postgresDatabase")
     user: Filled = Field(alias="postgresUser")
-    password: Filled = Field(alias="postgresPassword", repr=False)
+    turn: Turn = Field(alias="postgresLogin")
+    password_a: str = Field(alias="postgresPassword", repr=False)
+    password_b: str = Field(alias="postgresPasswordB", repr=False)
     replication_password: Filled = Field(alias="postgresReplicationPassword", repr=False)
     settings: dict[str, str] = Field(alias="postgresSettings")
     memory: Megabytes = Field(alias="postgresMemory")
+
+    _passwords = field_validator("password_a", "password_b")(_of_turn)
+
+    @property
+    def logins(self) -> Logins:
+        a = Login("postgresPassword", self.user, self.password_a)
+        b = Login("postgresPasswordB", second(self.user), self.password_b)
+        return Logins(self.turn, a, b)
 
 
 class Redis(Group):
     """Redis 7: broker and cache, in two logical databases."""
 
     image: Image = Field(alias="redisImage")
-    password: Word = Field(alias="redisPassword", repr=False)
+    turn: Turn = Field(alias="redisLogin")
+    password_a: Word = Field(alias="redisPassword", repr=False)
+    password_b: Word = Field(alias="redisPasswordB", repr=False)
     memory: Megabytes = Field(alias="redisMemory")
+
+    _passwords = field_validator("password_a", "password_b")(_of_turn)
+
+    @property
+    def logins(self) -> Logins:
+        a = Login("redisPassword", REDIS_USER, self.password_a)
+        b = Login("redisPasswordB", second(REDIS_USER), self.password_b)
+        return Logins(self.turn, a, b)
 
 
 class Edge(Group):
@@ -369,6 +407,7 @@ class Operations(Group):
     slack_channel: str = Field(alias="alertSlackChannel")
     email: str = Field(alias="alertEmail")
     pagerduty_key: str = Field(alias="alertPagerDutyKey", repr=False)
+    rotated: dict[str, str] = Field(alias="secretsRotated")
 
 
 class Backups(Group):
@@ -483,12 +522,14 @@ class Settings(BaseModel):
         return bool(self.backups.recipients) and not self.networks.isolated
 
     @property
+    def datastores(self) -> tuple[Logins, Logins]:
+        return self.postgres.logins, self.redis.logins
+
+    @property
     def datastore_passwords(self) -> dict[str, str]:
-        """Those that every release shares, by key."""
-        return {
-            "postgresPassword": self.postgres.password,
-            "redisPassword": self.redis.password,
-        }
+        """Those that are known, by key."""
+        logins = (login for store in self.datastores for login in (store.a, store.b))
+        return {login.key: login.password for login in logins if login.password}
 
     @property
     def redis_operator_password(self) -> str:
@@ -645,10 +686,12 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"stack name: expected at most {MAX_STACK_LENGTH} of a-z, 0-9 and -, because host "
             f"names carry it, got {settings.stack!r}"
         )
-    for name in sorted(referenced(settings.backend.environment) - set(settings.secrets)):
+    known = {store.a.key for store in settings.datastores}
+    known |= {f"backendSecrets.{name}" for name in settings.backend.secrets}
+    for name in sorted(referenced(settings.backend.environment) - known):
         yield (
             "backendEnvironment: expected references to known secrets "
-            f"({', '.join(sorted(settings.secrets))}), got ${{{name}}}"
+            f"({', '.join(sorted(known))}), got ${{{name}}}"
         )
     if edge.tls == "provided":
         for key, value in (

@@ -20,6 +20,8 @@ from rollout.state import Pointer, Record, Release, Wanted
 STACK = "STACK"
 WEBHOOK = "WEBHOOK"
 REDACT = "REDACT"
+# Of those that set them: a JSON object of user to password.
+LOGINS = "LOGINS"
 
 
 class GateSlot(Record):
@@ -233,8 +235,9 @@ class Notify(Record):
 class Files(Record):
     """Write files into a volume through a one-shot container of `image`. Secret: FILES, a JSON
     object of name to text. `server` takes them afterwards, when it runs, but for a WAL receiver and
-    the scheduler, which read them by themselves; Redis' new `maxmemory` is set there by its
-    operator (secrets: REDISCLI_USER, REDISCLI_AUTH)."""
+    the scheduler, which read them by themselves; Redis' new `maxmemory` and the users of its
+    `users` file are set there by its operator (secrets: REDISCLI_USER, REDISCLI_AUTH). LOGINS, a
+    JSON object of user to password: who must be able to log in then."""
 
     image: str
     volume: str
@@ -242,6 +245,7 @@ class Files(Record):
     server: str
     kind: Literal["postgres", "redis", "wal", "scheduler"]
     maxmemory: str = ""
+    users: str = ""
 
 
 class Drives(Record):
@@ -264,9 +268,13 @@ class EdgeFiles(Record):
 
 
 class Roles(Record):
-    """The database's roles and their passwords. Secrets: APP_PASSWORD, REPLICATION_PASSWORD."""
+    """The database's roles. Everything belongs to `user`, whichever login made it; those that
+    `may_log_in` get their passwords, `locked` lose theirs and their sessions. Secrets: LOGINS (a
+    JSON object of role to password), REPLICATION_PASSWORD."""
 
     postgres: str
     database: str
     user: str
+    may_log_in: tuple[str, ...]
+    locked: tuple[str, ...]
     replication_user: str

@@ -157,11 +157,12 @@ class Source:
 
 def client(names: Names, settings: Postgres) -> dict[str, str]:
     """The variables of a client of the live database."""
+    login = settings.logins.current
     return {
         "PGHOST": names.postgres,
-        "PGUSER": settings.user,
+        "PGUSER": login.user,
         "PGDATABASE": settings.database,
-        "PGPASSWORD": settings.password,
+        "PGPASSWORD": login.password,
         "PGCONNECT_TIMEOUT": "10",
         "PGAPPNAME": "ytempire-backup",
     }

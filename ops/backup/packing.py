@@ -19,7 +19,6 @@ LEVEL = 3  # zstd's own default: three times as fast as gzip's, and smaller
 THREADS = 2
 
 Recipient: TypeAlias = x25519.Recipient
-Identity: TypeAlias = x25519.Identity
 T = TypeVar("T")
 
 
@@ -37,6 +36,17 @@ class KeyMistake(OpsError):
     """A key for backups is not one."""
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What opens backups: the key of today's, and those of older ones."""
+
+    keys: tuple[x25519.Identity, ...]
+
+    def to_public(self) -> Recipient:
+        """Who today's backups are made for."""
+        return self.keys[0].to_public()
+
+
 def recipient(text: str) -> Recipient:
     try:
         return x25519.Recipient.from_str(text)
@@ -48,8 +58,9 @@ def recipient(text: str) -> Recipient:
 
 
 def identity(text: str) -> Identity:
+    """Several in one text are parted by blanks, the newest first."""
     try:
-        return x25519.Identity.from_str(text.strip())
+        return Identity(tuple(map(x25519.Identity.from_str, text.split() or [text])))
     except pyrage.IdentityError:
         raise KeyMistake(
             "backupIdentity: expected an age identity, AGE-SECRET-KEY-1…, got something else.\n"
@@ -86,7 +97,7 @@ def unpack(source: Reader, target: Writer, key: Identity) -> None:
     plain = zstandard.ZstdDecompressor().stream_writer(cast(IO[bytes], target), closefd=False)
     ends = _Ends(source.read, plain.write)
     try:
-        pyrage.decrypt_io(ends, ends, [key])
+        pyrage.decrypt_io(ends, ends, list(key.keys))
     except pyrage.DecryptError as error:
         raise OpsError(
             f"The backup can't be opened with this key: {error}.\n"

@@ -27,7 +27,7 @@ from rollout.migrations import OURS
 from rollout.names import PART_LABEL, STACK_LABEL, Names
 from rollout.postgres import hba, postgresql_conf
 from rollout.release import container_environment
-from rollout.settings import REDIS_USER, REPLICATION_USER, Postgres, Settings
+from rollout.settings import REPLICATION_USER, Postgres, Settings
 from rollout.state import Release
 
 PART = "rehearsal"
@@ -68,10 +68,17 @@ exec postgres -c config_file={CONF}/postgresql.conf
 """
 START_REDIS = """
 umask 077
-printf 'bind 127.0.0.1\\ndir /tmp\\nsave ""\\nuser default off\\nuser %s on >%s ~* &* +@all\\n' \\
-    "$SCRATCH_USER" "$SCRATCH_PASSWORD" >/tmp/redis.conf
-unset SCRATCH_USER SCRATCH_PASSWORD
+printf 'bind 127.0.0.1\\ndir /tmp\\nsave ""\\nuser default off\\n' >/tmp/redis.conf
+for user in $SCRATCH_USERS; do
+    printf 'user %s on >%s ~* &* +@all\\n' "$user" "$SCRATCH_PASSWORD" >>/tmp/redis.conf
+done
+unset SCRATCH_USERS SCRATCH_PASSWORD
 exec redis-server /tmp/redis.conf
+"""
+# A release may have been started with either login.
+SECOND_LOGIN = """
+CREATE ROLE "{login}" LOGIN IN ROLE "{owner}" PASSWORD '{password}';
+ALTER ROLE "{login}" SET role = "{owner}";
 """
 
 # The copy takes the settings of production but for these. Nothing is archived or replicated, and
@@ -216,7 +223,10 @@ class Scratch:
             ("-c", START_REDIS),
             ["--entrypoint", "sh", *self._inside(), "--tmpfs", "/data", "--user", USER],
             REDIS_MB,
-            {"SCRATCH_USER": REDIS_USER, "SCRATCH_PASSWORD": self.passwords["redisPassword"]},
+            {
+                "SCRATCH_USERS": " ".join(self.settings.redis.logins.users),
+                "SCRATCH_PASSWORD": self.passwords["redisPassword"],
+            },
         )
 
     def start_app(self, release: Release) -> str:
@@ -269,6 +279,13 @@ class Scratch:
         if answer.code:
             raise OpsError(f"The copy of the database does not take a question: {answer.words}")
         return answer.out.strip()
+
+    @property
+    def second_login(self) -> str:
+        """The statements that make it: the first is the copy's superuser."""
+        logins = self.settings.postgres.logins
+        password = self.passwords[logins.b.key]
+        return SECOND_LOGIN.format(login=logins.b.user, owner=logins.a.user, password=password)
 
     def client(self) -> dict[str, str]:
         return client(self.settings.postgres)
@@ -393,7 +410,12 @@ def _labelled(labels: Mapping[str, str]) -> list[str]:
 
 
 def _made_up() -> dict[str, str]:
-    return {name: made_up() for name in ("postgresPassword", "redisPassword")}
+    """One for both logins of each."""
+    postgres, redis = made_up(), made_up()
+    return {
+        **dict.fromkeys(("postgresPassword", "postgresPasswordB"), postgres),
+        **dict.fromkeys(("redisPassword", "redisPasswordB"), redis),
+    }
 
 
 def made_up() -> str:

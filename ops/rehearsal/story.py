@@ -124,7 +124,7 @@ class Story:
                 f"{name} can't be restored: {answer.words}\nNext: that backup is not to be relied "
                 "on, see to it; `ytops rehearse --fresh VERSION` takes another"
             )
-        self.scratch.sql(*DURABLE)
+        self.scratch.sql(self.scratch.second_login, *DURABLE)
         self.tell("restore", True, time.monotonic() - begun, self._version_words())
         return name
 
@@ -136,6 +136,7 @@ class Story:
 
     def _dump(self) -> str:
         settings, names = self.scratch.settings.postgres, self.scratch.names
+        login = settings.logins.current
         live = self.previous.identity if self.previous else ""
         parameters = steps.Backup(
             switch=names.switch,
@@ -144,11 +145,11 @@ class Story:
             network=names.network("data"),
             volume=self.scratch.dumps,
             database=settings.database,
-            user=settings.user,
+            user=login.user,
             colour="blue",
             key=f"{live or 'none+none'}#rehearsal",
         )
-        secrets = {"PGPASSWORD": settings.password}
+        secrets = {"PGPASSWORD": login.password}
         docker, labels = self.scratch.docker, self.scratch.labels
         return backup.take(docker, parameters, live, lambda _: None, secrets, labels).name
 

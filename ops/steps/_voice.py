@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from urllib.parse import quote
 
-from rollout.steps import REDACT, WEBHOOK
+from rollout.steps import LOGINS, REDACT, WEBHOOK
 
-# Variables that hold one secret each; REDACT holds all of the settings' secrets.
-SECRETS = ("PGPASSWORD", "REDISCLI_AUTH", "APP_PASSWORD", "REPLICATION_PASSWORD", WEBHOOK)
+# Variables that hold one secret each; LOGINS holds some by their users, REDACT all of the
+# settings'.
+SECRETS = ("PGPASSWORD", "REDISCLI_AUTH", "REPLICATION_PASSWORD", WEBHOOK)
 HIDDEN = "***"
 
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@")
@@ -50,6 +51,8 @@ def _values() -> Iterator[str]:
     yield from (os.environ.get(name, "") for name in SECRETS)
     with suppress(ValueError):
         yield from (str(value) for value in json.loads(os.environ.get(REDACT) or "[]"))
+    with suppress(ValueError, AttributeError):
+        yield from map(str, json.loads(os.environ.get(LOGINS) or "{}").values())
 
 
 def _forms(value: str) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ops.docker import Answer, Docker, Say
 from ops.errors import StepFailed
 from ops.steps import _server
@@ -42,7 +44,7 @@ def run(parameters: Files, say: Say) -> None:
             f"Next: `docker volume inspect {parameters.volume}`, then `pulumi up`"
         )
     say(f"{len(files)} files in {parameters.volume}")
-    _reread(docker, parameters, say)
+    _reread(docker, parameters, files, say)
 
 
 def _write(docker: Docker, parameters: Files, tar: bytes) -> Answer:
@@ -56,7 +58,7 @@ def _write(docker: Docker, parameters: Files, tar: bytes) -> Answer:
     )  # fmt: skip
 
 
-def _reread(docker: Docker, parameters: Files, say: Say) -> None:
+def _reread(docker: Docker, parameters: Files, files: Mapping[str, str], say: Say) -> None:
     found = docker.inspect(parameters.server)
     if not found or not found.running:
         return
@@ -64,3 +66,4 @@ def _reread(docker: Docker, parameters: Files, say: Say) -> None:
         _server.postgres(docker, parameters.server, say)
     elif parameters.kind == "redis":
         _server.redis(docker, parameters.server, parameters.maxmemory, say)
+        _server.redis_users(docker, parameters.server, files.get(parameters.users, ""), say)

@@ -44,7 +44,9 @@ def at_once(view: View) -> Candidate | Nothing:
     withdrawal = view.state.withdrawn.get(slot.identity)
     if withdrawal:
         return Nothing(f"{slot.identity} on {colour} was withdrawn ({withdrawal.why})", again)
-    if slot.status != "ready" or not slot.was_live:
+    if slot.status != "ready":
+        return Nothing(f"{slot.identity} does not stand ready on {colour}", again)
+    if not slot.was_live:
         return Nothing(f"{slot.identity} on {colour} has never served", again)
     return Candidate(version, slot.identity, colour, name)
 

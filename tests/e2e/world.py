@@ -239,6 +239,18 @@ class World:
         self.set("reinstate", f"{identity}@{withdrawn['serial']}" if withdrawn else None)
         return identity
 
+    def secret(self, key: str) -> str:
+        """What Pulumi opens."""
+        done = subprocess.run(
+            ["pulumi", "config", "get", key],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.rstrip("\n")
+
     @property
     def _variables(self) -> dict[str, str]:
         """What this world gives to every backend."""

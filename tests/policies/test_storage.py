@@ -263,7 +263,6 @@ def labelled(part: str) -> dict[str, Any]:
         (CONTAINER, labelled("postgres"), "datastore-is-protected"),
         (CONTAINER, labelled("redis"), "datastore-is-protected"),
         (CONTAINER, labelled("nginx"), "edge-is-protected"),
-        (CONTAINER, labelled("switch"), "edge-is-protected"),
     ],
 )  # fmt: skip
 def test_what_a_protected_stack_keeps_must_be_protected(

@@ -26,6 +26,7 @@ PLACEHOLDERS = {
     "backupHeartbeatUrl": "https://watchdog.example/placeholder-ping",
     "backendSecrets": '{"API_KEY": "placeholder-api-key"}',
 }
+OUT_OF_USE = ("postgresPasswordB", "redisPasswordB")
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\npublic\n-----END CERTIFICATE-----"
 
 

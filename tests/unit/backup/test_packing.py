@@ -28,6 +28,13 @@ def unpacked(body: bytes, secret: str = SECRET) -> bytes:
     return target.getvalue()
 
 
+def test_an_older_backup_is_opened_by_the_older_of_two_keys() -> None:
+    newer, public = new_key()
+    both = f"{newer} {SECRET}"
+    assert unpacked(packed(b"old"), both) == b"old"
+    assert str(identity(both).to_public()) == public
+
+
 @given(st.binary(max_size=200_000))
 def test_it_comes_back_as_it_was(plain: bytes) -> None:
     assert unpacked(packed(plain)) == plain

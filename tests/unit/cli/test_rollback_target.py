@@ -34,7 +34,7 @@ def test_the_plan_agrees_that_only_traffic_has_to_move() -> None:
             view(
                 slots={**state().slots, "blue": Slot(identity=OLD.identity, claim=3, was_live=True)}
             ),
-            "There is nothing to roll back to: 1.0.0+aaaa on blue has never served.\n"
+            "There is nothing to roll back to: 1.0.0+aaaa does not stand ready on blue.\n"
             "Next: `ytops up 1.0.0` deploys it on purpose.",
         ),
         (

@@ -198,7 +198,7 @@ def test_another_pack_may_stand_beside_ours(tmp_path: Path) -> None:
 
 # Maintenance
 
-LASTING = ("postgres", "redis", "nginx", "switch")
+LASTING = ("postgres", "redis", "nginx")
 
 
 def maintained(monkeypatch: pytest.MonkeyPatch, **given: Any) -> Declaration:

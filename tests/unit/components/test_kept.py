@@ -80,14 +80,36 @@ def test_a_datastores_password_is_not_changed_under_a_kept_release(key: str, ver
     identity = wanted("sandbox", version="1.0.0").identity
     assert str(caught.value) == (
         f"{key}: expected the value that {identity} was started with, because that release is "
-        "still kept and would be cut off from its data, got another. Passwords of datastores are "
-        "not changed by this key (docs/decisions/0010). Put the old value back: "
-        f"`pulumi config set --secret {key}`."
+        "still kept and would be cut off from its data, got another. Put the old value back, "
+        f"`pulumi config set --secret {key}`; for a new password: `ytops secrets rotate`."
     )
 
 
 def test_without_a_kept_release_a_password_may_change() -> None:
     assert run("sandbox", Host(), version="1.0.0", redisPassword="another").step("switch")
+
+
+SECOND = {"redisLogin": "b", "redisPasswordB": "second"}
+
+
+def redis_users(host: Host, **changes: str) -> list[str]:
+    declared = run("sandbox", host, version="1.0.0", **changes)  # type: ignore[arg-type]
+    environment = declared.step("redis-config").inputs["environment"]
+    return [line.split()[1] for line in json.loads(environment["FILES"])["users.acl"].splitlines()]
+
+
+def test_both_logins_are_open_while_a_kept_release_was_started_with_the_first() -> None:
+    users = redis_users(deployed("sandbox", "1.0.0"), **SECOND)
+    assert users == ["default", "app", "app_b", "ops"]
+
+
+def test_the_first_login_is_closed_when_no_kept_release_was_started_with_it() -> None:
+    assert redis_users(Host(), **SECOND) == ["default", "app_b", "ops"]
+
+
+def test_the_switch_takes_the_login_in_use() -> None:
+    declared = run("sandbox", deployed("sandbox", "1.0.0"), version="1.0.0", **SECOND)  # type: ignore[arg-type]
+    assert declared.container("switch").envs["REDIS_URL"] == "redis://app_b:second@redis:6379/0"
 
 
 def test_another_fingerprint_key_is_no_other_password() -> None:

@@ -28,7 +28,8 @@ from tests.unit.rollout.host_model import Host, Stop
 from tests.unit.stack_files import PLACEHOLDERS
 
 STACKS = ("sandbox", "production")
-EDGE_AND_DATA = ("nginx", "switch", "postgres", "redis", "wal")
+LASTING = ("nginx", "postgres", "redis", "wal")
+EDGE_AND_DATA = (*LASTING, "switch")
 STEPS = ("claim", "backup", "image", "migrate", "app", "healthy", "workers", "verify")
 # Read by others by their own means; everything else must come out of a secret.
 SECRET_VALUES = [v for v in PLACEHOLDERS.values() if not v.startswith("{")] + [
@@ -402,7 +403,7 @@ def test_every_part_carries_the_labels_it_is_found_by() -> None:
 @every_plan
 def test_production_protects_edge_datastores_networks_and_volumes(declared: Runs) -> None:
     declaration = declared("production")
-    lasting = [c for c in declaration.of(CONTAINER) if c.name in EDGE_AND_DATA]
+    lasting = [c for c in declaration.of(CONTAINER) if c.name in LASTING]
     lasting += declaration.of(NETWORK) + declaration.of(VOLUME)
     assert [r.name for r in lasting if not r.protect] == []
 

@@ -204,3 +204,9 @@ def test_what_is_not_known_is_no_metric() -> None:
     assert "rpo_seconds{" not in text
     assert "last_success_timestamp" not in text
     assert text.count("# TYPE ytempire_drill_last_success gauge") == 1
+
+
+def test_a_drill_has_its_own_turn_whosever_it_is_in_the_stack() -> None:
+    theirs = {"postgresLogin": "b", "redisLogin": "b"}
+    taken = configuration(theirs, own(STACK))
+    assert (taken["postgresLogin"], taken["redisLogin"]) == ("a", "a")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
 from rollout.postgres import hba, postgresql_conf
@@ -52,7 +54,7 @@ def test_only_the_application_and_replication_come_in_and_only_from_the_data_net
     rows = hba(configured().postgres, "172.30.2.0/24", "replicator").splitlines()[1:]
     assert rows == [
         "local\tall\tall\t\ttrust",
-        "host\tytempire,ytempire_restore\tytempire\t172.30.2.0/24\tscram-sha-256",
+        "host\tytempire,ytempire_restore\tytempire,ytempire_b\t172.30.2.0/24\tscram-sha-256",
         "host\treplication\treplicator\t172.30.2.0/24\tscram-sha-256",
     ]
 
@@ -70,21 +72,24 @@ def test_redis_conf_holds_no_password() -> None:
 
 def test_nobody_can_be_the_unnamed_user_who_may_replay_all_that_is_on_disk() -> None:
     assert (
-        users_acl(configured().redis, "operator").splitlines()[0]
+        users_acl([configured().redis.logins.a], "operator").splitlines()[0]
         == "user default off resetpass ~* &* +@all"
     )
 
 
 def test_the_application_may_flush_a_database_but_not_all() -> None:
-    user = users_acl(configured().redis, "operator").splitlines()[1]
-    assert user.startswith("user app on >placeholder-redis ")
+    user = users_acl([configured().redis.logins.a], "operator").splitlines()[1]
+    hashed = sha256(b"placeholder-redis").hexdigest()
+    assert user.startswith(f"user app on #{hashed} ")
     assert "-@dangerous" in user
     assert "+flushdb" in user
     assert "flushall" not in user
 
 
-def test_the_operator_sets_limits_and_sees_no_data() -> None:
-    user = users_acl(configured().redis, "operator").splitlines()[2]
+def test_the_operator_sets_limits_and_users_and_sees_no_data() -> None:
+    user = users_acl([configured().redis.logins.a], "operator").splitlines()[2]
     assert user.startswith("user ops on #")
-    assert user.endswith(" -@all +ping +config|get +config|set")
+    assert user.endswith(
+        " -@all +ping +config|get +config|set +acl|setuser +acl|deluser +acl|users"
+    )
     assert "operator" not in user

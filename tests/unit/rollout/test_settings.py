@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rollout.settings import Settings, SettingsError, keys, load, load_checklist, secret_keys
-from tests.unit.stack_files import PLACEHOLDERS, declared, raw
+from tests.unit.stack_files import OUT_OF_USE, PLACEHOLDERS, declared, raw
 
 
 def mistakes(stack: str = "sandbox", **changes: str) -> list[str]:
@@ -29,7 +29,7 @@ def test_every_key_has_type_description_and_default(key: str) -> None:
 
 def test_a_key_is_described_as_secret_exactly_when_it_is() -> None:
     described = {k for k, about in declared().items() if about["description"].startswith("Secret")}
-    assert described == secret_keys() == set(PLACEHOLDERS)
+    assert described == secret_keys() == {*PLACEHOLDERS, *OUT_OF_USE}
 
 
 @pytest.mark.parametrize("stack", ["sandbox", "production"])

@@ -124,5 +124,10 @@ EDGE_FILES = steps.EdgeFiles(
 )
 
 ROLES = steps.Roles(
-    postgres=NAMES.postgres, database="ytempire", user="ytempire", replication_user="replicator"
+    postgres=NAMES.postgres,
+    database="ytempire",
+    user="ytempire",
+    may_log_in=("ytempire",),
+    locked=("ytempire_b",),
+    replication_user="replicator",
 )

@@ -20,7 +20,10 @@ LAST = {
     "at": "2026-01-10T06:00:00+00:00", "kind": "rollback", "serial": 2,
     "source": "1.1.0+b", "target": "1.0.0+a", "who": "bob@desk",
 }  # fmt: skip
-PASSWORDS = {"APP_PASSWORD": "it's\\hush", "REPLICATION_PASSWORD": "hush-hush"}
+PASSWORDS = {
+    "LOGINS": json.dumps({"ytempire": "it's\\hush"}),
+    "REPLICATION_PASSWORD": "hush-hush",
+}
 
 
 def test_only_the_cache_s_database_is_flushed(host: Host) -> None:
@@ -200,7 +203,7 @@ def test_passwords_reach_psql_on_stdin_only(host: Host) -> None:
     host.container(NAMES.postgres)
     ran = host.step("roles", ROLES, **PASSWORDS)
     (call,) = host.calls("exec", "--interactive")
-    assert "\\set app_password 'it''s\\\\hush'\n" in call["stdin"]
+    assert "\\set password 'it''s\\\\hush'\n" in call["stdin"]
     assert not any("hush" in word for c in host.calls() for word in c["argv"])
     assert ran.out.startswith("roles ytempire, replicator have their passwords (")
 
@@ -237,7 +240,21 @@ def test_a_database_that_does_not_come_up_shows_its_log(
     )
 
 
+def test_a_second_login_acts_as_the_owner_and_the_locked_one_is_cut_off(host: Host) -> None:
+    host.container(NAMES.postgres)
+    turned = ROLES.model_copy(update={"may_log_in": ("ytempire_b",), "locked": ("ytempire",)})
+    logins = json.dumps({"ytempire_b": "hush"})
+    ran = host.step("roles", turned, LOGINS=logins, REPLICATION_PASSWORD="hush-hush")
+    (call,) = host.calls("exec", "--interactive")
+    opened, locked = call["stdin"].split("\\set login 'ytempire'\n")
+    assert "\\set login 'ytempire_b'\n\\set password 'hush'\n" in opened
+    assert "ALTER ROLE %2$I SET role = %1$L" in opened
+    assert "PASSWORD NULL" in locked
+    assert "pg_terminate_backend" in locked
+    assert ran.out.endswith("ytempire can't log in\n")
+
+
 def test_an_empty_password_is_refused(host: Host) -> None:
     host.container(NAMES.postgres)
-    ran = host.step("roles", ROLES, APP_PASSWORD="", REPLICATION_PASSWORD="x")
-    assert ran.error == "The variable APP_PASSWORD must hold a password: one line, not empty\n"
+    ran = host.step("roles", ROLES, LOGINS='{"ytempire": ""}', REPLICATION_PASSWORD="x")
+    assert ran.error == "The variable LOGINS must hold a password: one line, not empty\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ops.steps import _server
@@ -69,4 +71,46 @@ def test_a_redis_that_does_not_know_us_yet_says_what_is_left_to_do(host: Host) -
         "did not take it: WRONGPASS invalid username-password pair\n"
         "note: what was changed takes effect at the next start only. "
         f"`docker restart {NAMES.redis}` {RESTART}"
+    )
+
+
+ACL = "user default off\nuser app_b on #hash ~*\nuser ops on #other\n"
+USERS = FILES.model_copy(update={"users": "users.acl"})
+
+
+def redis_users(host: Host, answer: str, then: str = "PONG\n") -> Ran:
+    host.container(NAMES.redis)
+    host.answers("exec", out=then)
+    host.answers("exec", "--interactive", out=answer)
+    logins = json.dumps({"app_b": "hush-hush"})
+    return host.step("files", USERS, FILES=json.dumps({"users.acl": ACL}), LOGINS=logins)
+
+
+def test_redis_takes_its_users_while_it_runs_and_no_process_list_shows_them(host: Host) -> None:
+    ran = redis_users(host, "OK\nOK\nOK\napp\napp_b\ndefault\nops\n")
+    first, second = (call["stdin"] for call in host.calls("exec", "--interactive"))
+    assert first.splitlines() == [
+        "ACL SETUSER default reset off",
+        "ACL SETUSER app_b reset on #hash ~*",
+        "ACL SETUSER ops reset on #other",
+        "ACL USERS",
+    ]
+    assert second == "ACL DELUSER app\n"
+    assert ran.out.endswith(f"{NAMES.redis} knows default, app_b, ops, and no longer app\n")
+    assert not any("#hash" in word for call in host.calls("exec") for word in call["argv"])
+
+
+def test_a_redis_whose_operator_may_not_do_that_is_left_if_its_users_can_log_in(host: Host) -> None:
+    ran = redis_users(host, "NOPERM this user has no permissions\n" * 4)
+    assert ran.code == 0
+    assert f"{NAMES.redis} did not take its users: NOPERM this user has no permissions" in ran.out
+
+
+def test_a_user_who_can_not_log_in_stops_the_deploy_before_it_begins(host: Host) -> None:
+    ran = redis_users(host, "NOPERM this user has no permissions\n" * 4, "NOAUTH\n")
+    assert ran.error == (
+        f"Redis ({NAMES.redis} on {HOST}) does not take its users while it runs: NOPERM this user "
+        "has no permissions\n"
+        f"They are in its file. Next: `docker restart {NAMES.redis}`, an outage of some seconds "
+        "for the application (its data stays), then `ytops up`\n"
     )

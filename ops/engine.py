@@ -172,6 +172,30 @@ class Engine:
         if answer.returncode:
             raise OpsError(f"`pulumi config set --secret {path}` failed: {_words(answer.stderr)}")
 
+    def secret_output(self, name: str) -> Any:
+        """An output that is a secret. For this process's memory only."""
+        answer = self._call("stack", "output", "--json", "--show-secrets", "--stack", self.stack)
+        if answer.returncode:
+            raise NotReady(
+                f"The outputs of {self.stack} can't be read: {_words(answer.stderr)}\n"
+                f"Next: `pulumi stack init {self.stack}`, where there is none"
+            )
+        return json.loads(answer.stdout).get(name) or {}
+
+    def replace(self, kind: str, config: Path) -> None:
+        """Make every resource of this kind anew, each before the one that it replaces goes."""
+        answer = self._call("stack", "export", "--stack", self.stack)
+        resources = json.loads(answer.stdout or "{}").get("deployment", {}).get("resources") or ()
+        urns = [r["urn"] for r in resources if r["type"] == kind and not r.get("delete")]
+        flags = [word for urn in urns for word in ("--replace", urn)]
+        done = self._call(
+            *("up", "--yes", "--skip-preview", "--non-interactive", "--stack", self.stack),
+            *("--config-file", str(config), *flags),
+        )
+        if done.returncode:
+            said = _words(done.stdout + done.stderr)
+            raise OpsError(f"`pulumi up` of {self.stack} failed:\n{said}")
+
     def cancel(self) -> None:
         """Remove the stack's lock."""
         answer = self._call("cancel", "--yes", "--stack", self.stack)

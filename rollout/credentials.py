@@ -16,16 +16,18 @@ ROTATED = "secretsRotated"
 REPLICATION = "postgresReplicationPassword"
 FINGERPRINT = "fingerprintKey"
 IDENTITY = "backupIdentity"
+STORE_KEYS = "backupKeys"
 
 # Turn: its two logins take turns. Made: another value is made up here. Given: it is issued
 # elsewhere, and told to us. By hand: more than a value has to change.
-Way = Literal["turn", "made", "given", "by hand"]
+# Store: made by the stack of the backups' store.
+Way = Literal["turn", "made", "given", "by hand", "store"]
 
 
 @dataclass(frozen=True)
 class Credential:
-    """`name`: its configuration key. `used`: what for, and by whom. `note`: what its rotation
-    costs, or takes."""
+    """`name`: its configuration key, or what the store calls it. `used`: what for, and by whom.
+    `note`: what its rotation costs, or takes."""
 
     name: str
     way: Way
@@ -55,6 +57,12 @@ _KNOWN = {
             "made",
             "the application signs sessions and links",
             "users log in again, and links in mails that were sent do not work any more",
+        ),
+        Credential(
+            STORE_KEYS,
+            "store",
+            "the backup job reads and writes the bucket",
+            "a job that is under way fails, and the next makes up for it",
         ),
         Credential("notifyWebhook", "given", "the chat hears of deploys", "the chat issues it"),
         Credential("alertPagerDutyKey", "given", "alerts reach PagerDuty", "PagerDuty issues it"),
@@ -91,7 +99,7 @@ def present(values: Mapping[str, Any]) -> list[Credential]:
     nested = values.get(BACKEND)
     inner = nested if isinstance(nested, Mapping) and "secure" not in nested else {}
     named = [*_KNOWN, *sorted({f"{BACKEND}.{key}" for key in inner} - set(_KNOWN))]
-    held = {*_held(values), *(f"{BACKEND}.{key}" for key in inner)}
+    held = {*_held(values), STORE_KEYS, *(f"{BACKEND}.{key}" for key in inner)}
     return [found for name in named if name in held and (found := credential(name))]
 
 
@@ -146,5 +154,10 @@ def beginning(
         told = settings.backups.recipients
         place = told.index(old.recipient) if old.recipient in told else len(told)
         plain[f"backupRecipients[{place}]"] = fresh.recipient
+    return Beginning(new, plain | rotated(names, at))
+
+
+def rotated(names: Iterable[str], at: datetime) -> dict[str, str]:
+    """When it was, by property path."""
     moment = at.isoformat(timespec="seconds")
-    return Beginning(new, plain | {f'{ROTATED}["{name}"]': moment for name in names})
+    return {f'{ROTATED}["{name}"]': moment for name in names}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ops.verbs import _database as database
+from ops.verbs import _store_keys as store_keys
 from ops.verbs._exit import Failed, Misused
 from ops.verbs._paper import BAD, say, when
 from ops.verbs._place import Place
@@ -52,13 +53,18 @@ def rotate(place: Place, names: Sequence[str], *, everything: bool, yes: bool) -
         )
     given = {one.name: _ask_for(one) for one in chosen if one.way == "given"}
     for one in chosen:
-        if one.note and one.way == "made":
+        if one.note and one.way in ("made", "store"):
             say(f"{one.name}: {one.note}")
     _consent(place, yes)
+    if any(one.way == "store" for one in chosen):
+        store_keys.rotate(place)
+        chosen = [one for one in chosen if one.way != "store"]
+        if not chosen:
+            return
     Rotation(place, tuple(one.name for one in chosen), given).go()
     if everything:
         for one in present(place.file.values()):
-            if one.way in ("given", "by hand"):
+            if one.way in ("given", "by hand", "store"):
                 say(f"  left to do: {one.name} ({one.note})")
 
 

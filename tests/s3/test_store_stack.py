@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,3 +58,27 @@ def test_each_identity_s_key_is_a_secret_output(world: StoreWorld) -> None:
     assert json.loads(world.run(*output).text) == {"bucket": BUCKET, "keys": "[secret]"}
     shown = json.loads(world.run(*output, "--show-secrets").text)
     assert set(shown["keys"]) == {str(identity) for identity in Identity}
+
+
+def test_each_identity_gets_another_key_and_the_old_one_is_deleted(
+    world: StoreWorld, moto: Moto, tmp_path: Path
+) -> None:
+    """The last test of this file."""
+    iam, users = moto.client("iam"), [f"{BUCKET}-{identity}" for identity in Identity]
+    old = {user: _keys(iam, user) for user in users}
+    profiles = tmp_path / "credentials"
+    profiles.write_text(f"[{users[0]}]\naws_access_key_id = x\naws_secret_access_key = y\n")
+    outcome = world.run(
+        *("ytops", "secrets", "rotate", "backupKeys"),
+        environment={**CREDENTIALS, "AWS_SHARED_CREDENTIALS_FILE": str(profiles)},
+    )
+    assert outcome.ok, outcome.text
+    new = {user: _keys(iam, user) for user in users}
+    assert all(len(new[user]) == 1 and new[user] != old[user] for user in users)
+    assert f"aws_access_key_id = {new[users[0]][0]}\n" in profiles.read_text()
+    assert world.store("up", "--expect-no-changes").ok
+
+
+def _keys(iam: Any, user: str) -> list[str]:
+    found = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
+    return [key["AccessKeyId"] for key in found]

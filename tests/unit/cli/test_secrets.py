@@ -16,6 +16,7 @@ from ops.errors import OpsError
 from ops.verbs import _rotation, secrets
 from ops.verbs._exit import Failed, Misused
 from ops.verbs._rotation import Rotation
+from ops.verbs._store_keys import exchanged
 from rollout.names import Colour
 from rollout.plan import View
 from rollout.settings import Settings, load
@@ -38,7 +39,7 @@ def test_the_list_shows_moments_and_opens_nothing(
     rotated = "  ytempire:secretsRotated:\n    redisPassword: '2026-01-02T03:04:05+00:00'\n"
     here.file.path.write_text(here.file.path.read_text() + rotated)
     secrets.listed(here, as_json=True)
-    (row,) = json.loads(capsys.readouterr().out)
+    row, _ = json.loads(capsys.readouterr().out)
     assert (row["name"], row["way"], row["under_way"]) == ("redisPassword", "turn", False)
     assert row["rotated"] == "2026-01-02T03:04:05+00:00"
     assert "xyz" not in str(row)
@@ -51,7 +52,7 @@ def test_the_list_names_a_rotation_that_is_under_way(
     here.file.path.write_text(here.file.path.read_text() + f"  ytempire:redisPasswordB:{SECURE}")
     secrets.listed(here, as_json=False)
     assert "not rotated yet; " in (told := capsys.readouterr().out)
-    assert told.endswith("✗ a rotation is under way: `ytops secrets rotate`\n")
+    assert "✗ a rotation is under way: `ytops secrets rotate`\n" in told
 
 
 # ---- what is asked for --------------------------------------------------------------------
@@ -84,6 +85,18 @@ def test_a_value_that_others_issue_comes_on_standard_input(
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
     with pytest.raises(Misused, match="expected its new value on standard input, got none"):
         secrets.rotate(place(tmp_path), ["notifyWebhook"], everything=False, yes=True)
+
+
+# ---- the store ----------------------------------------------------------------------------
+
+
+def test_a_key_is_exchanged_in_its_own_profile_and_nothing_else_changes() -> None:
+    text = "# mine\n[b-uploader]\naws_access_key_id=A\naws_secret_access_key = S\n[b]\n"
+    other = "aws_access_key_id=A\n"
+    assert exchanged(text + other, "b-uploader", "B", "T") == (
+        "# mine\n[b-uploader]\naws_access_key_id=B\naws_secret_access_key = T\n[b]\n" + other
+    )
+    assert exchanged(other, "b-uploader", "B", "T") == other
 
 
 # ---- the stack file -----------------------------------------------------------------------

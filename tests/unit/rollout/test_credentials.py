@@ -39,7 +39,8 @@ def test_a_stack_file_shows_what_it_holds_without_opening_it() -> None:
         "backendSecrets": {"DJANGO_SECRET_KEY": SECURE, "API_KEY": SECURE},
     }
     names = [one.name for one in present(values)]
-    assert names == ["postgresPassword", "redisPassword", DJANGO, "backendSecrets.API_KEY"]
+    inner = [DJANGO, "backendSecrets.API_KEY"]
+    assert sorted(names) == sorted(["backupKeys", "postgresPassword", "redisPassword", *inner])
 
 
 def test_the_login_out_of_use_gets_the_new_password_and_the_turn() -> None:

@@ -39,7 +39,7 @@ from rollout.plan import View
 from rollout.settings import Settings
 from rollout.state import Release
 
-GOES_ON = "The rotation is not over. Next: `ytops secrets rotate`, which goes on from there."
+GOES_ON = "The rotation is not over. Next: the same command again, which goes on from there."
 POLL_SECONDS = 1.0
 SAY_SECONDS = 30.0
 PATIENCE_SECONDS = 60.0  # beyond what a job may take: for the agent to hear of its end

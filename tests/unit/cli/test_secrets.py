@@ -235,7 +235,7 @@ def test_a_rotation_that_was_cut_off_goes_on_and_makes_no_other_password(
     stage.fails = "the new release is not healthy"
     with pytest.raises(Failed) as caught:
         Rotation(place(tmp_path), ("redisPassword",)).go()
-    assert str(caught.value).endswith("Next: `ytops secrets rotate`, which goes on from there.")
+    assert str(caught.value).endswith("Next: the same command again, which goes on from there.")
     stage.fails, stage.did = "", []
     Rotation(place(tmp_path), ("redisPassword",)).go()
     assert stage.did == ["up 1.1.0", "claim blue", "up", "forget redisPassword"]

@@ -19,7 +19,7 @@ from ops.verbs.rehearse import line
 from ops.verbs.verify import all_checks, table
 from rollout.records import Restored
 from rollout.restores import remembered
-from rollout.settings import CACHE_DATABASE, REDIS_USER, Settings
+from rollout.settings import CACHE_DATABASE, Settings
 from rollout.state import Pointer, Release
 
 # The application's connections were ended: each finds out at its next question.
@@ -77,8 +77,9 @@ def _flush(work: Work) -> None:
     place = work.place
     if place.docker.inspect(place.names.redis) is None:
         return
+    login = work.settings.redis.logins.current
     answer = cache.flush(
-        place.docker, place.names.redis, REDIS_USER, CACHE_DATABASE, work.settings.redis.password
+        place.docker, place.names.redis, login.user, CACHE_DATABASE, login.password
     )
     if not cache.is_flushed(answer):
         say(f"{paint(BAD, 'red')} the cache was not flushed, and may show old data: {answer.words}")

@@ -159,7 +159,7 @@ def protected(name: str) -> Failure:
     return failure(said(name, words, "error"), said("", "preview failed\n", "error"))
 
 
-@pytest.mark.parametrize("name", ["nginx", "switch", "postgres", "redis"])
+@pytest.mark.parametrize("name", ["nginx", "postgres", "redis"])
 def test_what_no_deploy_replaces_names_the_maintenance(name: str) -> None:
     refused = protected(name)
     assert refused.message(ENDED) == (

@@ -50,7 +50,7 @@ _KNOWN = {
             FINGERPRINT,
             "made",
             "keys the fingerprints, and the password of Redis' operator",
-            "every release gets another fingerprint",
+            "every release gets another fingerprint, and the next backup of files stores all anew",
         ),
         Credential(
             f"{BACKEND}.DJANGO_SECRET_KEY",
@@ -66,6 +66,12 @@ _KNOWN = {
         ),
         Credential("notifyWebhook", "given", "the chat hears of deploys", "the chat issues it"),
         Credential("alertPagerDutyKey", "given", "alerts reach PagerDuty", "PagerDuty issues it"),
+        Credential(
+            "backupHeartbeatUrl",
+            "given",
+            "the outside hears that backups go on",
+            "its host issues it",
+        ),
         Credential("forgeToken", "given", "reviews and bugs are read", "the forge issues it"),
         Credential(
             "edgeCertificateKey",

@@ -67,7 +67,7 @@ class SchedulerConfig(BaseModel):
         """What may not be in what is said."""
         backups = self.backups
         return (
-            self.postgres.password,
+            self.postgres.logins.current.password,
             self.postgres.replication_password,
             backups.identity,
             self.scheduler.heartbeat_url,

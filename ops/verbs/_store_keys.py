@@ -6,6 +6,7 @@ delete: a run that was cut off is gone on with by the next.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from datetime import UTC, datetime
@@ -45,7 +46,11 @@ def rotate(place: Place) -> None:
         raise Failed("A key is the one that it was. Next: `ytops secrets rotate backupKeys`")
     say(f"{paint(OK, 'green')} {', '.join(users)} have other keys; the old ones are deleted")
     _hand_over(users, f"{place.stack}{STORE}")
-    Engine(place.root, place.stack).configure({}, rotated([STORE_KEYS], datetime.now(UTC)))
+    held = {STORE_KEYS: json.dumps(now)} if STORE_KEYS in place.file.values() else {}
+    moment = rotated([STORE_KEYS], datetime.now(UTC))
+    Engine(place.root, place.stack).configure(held, moment)
+    if held:
+        say(f"  {place.file.name} has them: commit it. Next: `ytops up`, for the scheduler")
 
 
 def _require_only(settings: Backups, user: str, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from types import TracebackType
@@ -27,6 +28,9 @@ class Outside:
         self._near, self._far = f"{name[:12]}-h", f"{name[:12]}-o"
 
     def __enter__(self) -> Outside:
+        # One at a time: the addresses are the same for all, and files of tests run side by side.
+        self._turn = open(__file__)
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
         self._ip("netns", "add", self.name)
         self._ip("link", "add", self._near, "type", "veth", "peer", self._far)
         self._ip("link", "set", self._far, "netns", self.name)
@@ -50,6 +54,7 @@ class Outside:
         self._listening.wait(10)
         self._ip("link", "del", self._near)
         self._ip("netns", "del", self.name)
+        self._turn.close()
 
     def reached_from(self, network: str) -> bool:
         """Whether a container of its own there gets a connection within a few seconds."""

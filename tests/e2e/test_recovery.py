@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from components.host import NetworkKind
-from ops.backup.host import PART as BACKUP
 from rollout.drills import PAGE, STACK
-from rollout.names import PART_LABEL, Names
+from rollout.names import Names
 from tests.e2e.faults.remote import IMAGES
 from tests.e2e.load import Load
 from tests.e2e.outside import Outside
@@ -28,7 +27,6 @@ from tests.s3.store import CREDENTIALS, REGION, Moto
 
 BUCKET = "drilled"
 NAMES = Names(STACK)
-PART = f"label={PART_LABEL}={BACKUP}"
 # One run makes a dozen worlds: none has this number.
 APART = 16
 
@@ -58,9 +56,6 @@ def backed_up(moto: Moto, make_world: Callable[..., World]) -> Iterator[World]:
             yield world
         finally:
             world.ytops("drill", "--remove")
-            backups = ("--filter", f"label=ytempire.stack={world.stack}", "--filter", PART)
-            for volume in docker("volume", "ls", "--quiet", *backups).split():
-                docker("volume", "rm", volume)
 
 
 def _declare_drill(world: World) -> None:

@@ -102,6 +102,7 @@ def test_a_drill_sees_nobody_does_nothing_by_itself_and_is_not_backed_up(stack: 
     found = _drilled(stack)
     assert found.networks.isolated
     assert (found.backend.beat_command, found.backups.drives) == ((), ())
+    assert not found.scheduler.on
     assert found.backups.recipients == ()
     assert not found.deployment.protect
     assert not found.checklist.required

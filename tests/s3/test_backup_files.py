@@ -116,7 +116,7 @@ def site(moto: Moto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
             found.inside("media", FILES)
             yield found
         finally:
-            docker("rm", "--force", found.place.names.part("backup"), check=False)
+            docker("rm", "--force", "--volumes", found.place.names.part("backup"), check=False)
             docker("volume", "rm", "--force", *volumes, check=False)
 
 

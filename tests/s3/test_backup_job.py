@@ -178,6 +178,14 @@ def test_a_job_by_hand_waits_for_the_scheduler_s(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("proved")
+def test_neither_a_job_nor_a_look_leaves_a_volume_that_nobody_named(site: Site) -> None:
+    before = set(docker("volume", "ls", "--quiet").split())
+    assert verb.run(site.place) == DONE
+    assert verb.listed(site.place) == DONE
+    assert set(docker("volume", "ls", "--quiet").split()) == before
+
+
+@pytest.mark.usefixtures("proved")
 def test_no_dump_begins_beside_a_migration(site: Site) -> None:
     before, postgres = site.objects(), site.place.names.postgres
     with undisturbed(site.place.docker, postgres, "ytempire", "ytempire", print):

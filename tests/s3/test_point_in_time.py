@@ -195,12 +195,12 @@ def test_the_scheduler_ships_and_proves_the_log_in_its_own_container(site: Site)
                 site.sql("SELECT pg_switch_wal()")
             docker("exec", names.scheduler, "python3", "-m", "ops.scheduler", task)
     finally:
-        docker("rm", "--force", names.scheduler)
+        docker("rm", "--force", "--volumes", names.scheduler)
 
 
 def test_a_killed_receiver_catches_up_without_loss(site: Site) -> None:
     before = site.numbers()
-    docker("rm", "--force", site.place.names.wal)
+    docker("rm", "--force", "--volumes", site.place.names.wal)
     for _ in range(3):
         site.sql(
             "INSERT INTO users SELECT max(id) + 1, 'later' FROM users", "SELECT pg_switch_wal()"

@@ -26,61 +26,61 @@ def test_production_as_it_is_passes() -> None:
     assert broken() == []
 
 
-@pytest.mark.parametrize(
-    ("inputs", "expected"),
-    [
-        (
-            {"protect": False},
-            "production-is-protected: configuration must be protected, or `pulumi destroy` takes "
-            "the data: `pulumi config set protect true`",
-        ),
-        (
-            {"edgeTls": "self-signed"},
-            "production-serves-tls: configuration must serve with a certificate that users' "
-            "browsers trust, not edgeTls self-signed: `pulumi config set edgeTls provided`",
-        ),
-        (
-            {"watchErrorPercent": 5.0},
-            "production-is-watched: configuration must have watchErrorPercent of at most 1, not 5: "
-            "`pulumi config set watchErrorPercent 1`",
-        ),
-        (
-            {"watchP95Ms": 2000},
-            "production-is-watched: configuration must have watchP95Ms of at most 500, not 2000: "
-            "`pulumi config set watchP95Ms 500`",
-        ),
-        (
-            {"watchSeconds": 5},
-            "production-is-watched: configuration must watch a release for 30 s or longer, not 5: "
-            "`pulumi config set watchSeconds 30`",
-        ),
-        (
-            {"healthInterval": 60},
-            "production-asks-for-health: configuration must have healthInterval of at most 30, "
-            "not 60: `pulumi config set healthInterval 30`",
-        ),
-        (
-            {"healthTimeout": 20},
-            "production-asks-for-health: configuration must have healthTimeout of at most 10, "
-            "not 20: `pulumi config set healthTimeout 10`",
-        ),
-        (
-            {"healthRetries": 9},
-            "production-asks-for-health: configuration must have healthRetries of at most 3, "
-            "not 9: `pulumi config set healthRetries 3`",
-        ),
-        (
-            {"bootTimeout": 900},
-            "production-deploys-in-time: configuration must have bootTimeout of at most 300, "
-            "not 900: `pulumi config set bootTimeout 300`",
-        ),
-        (
-            {"notifies": False},
-            "production-tells-the-team: configuration must tell the team of each deploy, and has "
-            "no webhook: `pulumi config set --secret notifyWebhook`",
-        ),
-    ],
-)
+LAXER: list[tuple[dict[str, Any], str]] = [
+    (
+        {"protect": False},
+        "production-is-protected: configuration must be protected, or `pulumi destroy` takes "
+        "the data: `pulumi config set protect true`",
+    ),
+    (
+        {"edgeTls": "self-signed"},
+        "production-serves-tls: configuration must serve with a certificate that users' "
+        "browsers trust, not edgeTls self-signed: `pulumi config set edgeTls provided`",
+    ),
+    (
+        {"watchErrorPercent": 5.0},
+        "production-is-watched: configuration must have watchErrorPercent of at most 1, not 5: "
+        "`pulumi config set watchErrorPercent 1`",
+    ),
+    (
+        {"watchP95Ms": 2000},
+        "production-is-watched: configuration must have watchP95Ms of at most 500, not 2000: "
+        "`pulumi config set watchP95Ms 500`",
+    ),
+    (
+        {"watchSeconds": 5},
+        "production-is-watched: configuration must watch a release for 30 s or longer, not 5: "
+        "`pulumi config set watchSeconds 30`",
+    ),
+    (
+        {"healthInterval": 60},
+        "production-asks-for-health: configuration must have healthInterval of at most 30, "
+        "not 60: `pulumi config set healthInterval 30`",
+    ),
+    (
+        {"healthTimeout": 20},
+        "production-asks-for-health: configuration must have healthTimeout of at most 10, "
+        "not 20: `pulumi config set healthTimeout 10`",
+    ),
+    (
+        {"healthRetries": 9},
+        "production-asks-for-health: configuration must have healthRetries of at most 3, "
+        "not 9: `pulumi config set healthRetries 3`",
+    ),
+    (
+        {"bootTimeout": 900},
+        "production-deploys-in-time: configuration must have bootTimeout of at most 300, "
+        "not 900: `pulumi config set bootTimeout 300`",
+    ),
+    (
+        {"notifies": False},
+        "production-tells-the-team: configuration must tell the team of each deploy, and has "
+        "no webhook: `pulumi config set --secret notifyWebhook`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("inputs", "expected"), LAXER)
 def test_one_laxer_value_is_named_with_its_remedy(inputs: dict[str, Any], expected: str) -> None:
     assert broken(**inputs) == [expected]
     assert broken(**inputs, environment="staging") == []

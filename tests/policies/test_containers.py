@@ -78,159 +78,156 @@ def test_an_exact_image_passes(image: str) -> None:
     assert broken(image=image) == []
 
 
-@pytest.mark.parametrize(
-    ("inputs", "expected"),
-    [
-        (
-            {"image": "nginx:latest"},
-            "container-image-is-pinned: blue-app must name an exact image, not nginx:latest: "
-            "give a tag other than latest, or NAME@sha256:…",
-        ),
-        (
-            {"image": "images.example:5000/nginx"},
-            "container-image-is-pinned: blue-app must name an exact image, not "
-            "images.example:5000/nginx: give a tag other than latest, or NAME@sha256:…",
-        ),
-        (
-            {"ports": [port(external=5432.0)]},
-            "only-nginx-publishes-ports: blue-app must not publish ports (5432): only nginx is "
-            "reached from outside; attach it to a network instead",
-        ),
-        (
-            {"labels": part("nginx"), "ports": [port(ip=None)]},
-            "container-ports-are-bound: blue-app must bind port 80 to an address: "
-            "set edgeBindAddress",
-        ),
-        (
-            {"restart": "no"},
-            "container-restarts: blue-app must come back after a failure, not restart 'no': "
-            "use unless-stopped or on-failure",
-        ),
-        (
-            {"memory": None},
-            "container-memory-is-limited: blue-app must have a memory limit: set memory in MB",
-        ),
-        (
-            {"memorySwap": -1},
-            "container-memory-is-limited: blue-app must not swap: set memorySwap to its memory, "
-            "512",
-        ),
-        (
-            {"logDriver": "none"},
-            "container-logs-are-rotated: blue-app must log where Docker rotates: "
-            "use the driver json-file or local",
-        ),
-        (
-            {"logOpts": {"max-size": "1m"}},
-            "container-logs-are-rotated: blue-app must rotate its logs: "
-            "set max-size and max-file in logOpts",
-        ),
-        (
-            {"readOnly": False},
-            "container-root-is-read-only: blue-app must have a read-only root: set readOnly, "
-            "and mount a volume or tmpfs to write to",
-        ),
-        (
-            {"capabilities": {"drops": ["NET_RAW"]}},
-            "container-drops-all-capabilities: blue-app must drop all capabilities: "
-            "set capabilities.drops to ALL",
-        ),
-        (
-            {"capabilities": {"drops": ["ALL"], "adds": ["NET_ADMIN"]}},
-            "container-drops-all-capabilities: blue-app must not add capabilities (NET_ADMIN): "
-            "remove capabilities.adds",
-        ),
-        (
-            {"securityOpts": ["no-new-privileges"]},
-            "container-gains-no-privileges: blue-app must not gain privileges: "
-            "add no-new-privileges:true to securityOpts",
-        ),
-        (
-            {"securityOpts": ["no-new-privileges:true", "seccomp=unconfined"]},
-            "container-gains-no-privileges: blue-app must keep Docker's own profiles: "
-            "remove seccomp=unconfined",
-        ),
-        (
-            {"privileged": True},
-            "container-is-not-privileged: blue-app must not be privileged: remove privileged, "
-            "and say what it needs instead",
-        ),
-        (
-            {"devices": [{"hostPath": "/dev/sda"}]},
-            "container-is-not-privileged: blue-app must not reach devices of the host: "
-            "remove devices",
-        ),
-        (
-            {"networkMode": "host"},
-            "container-has-its-own-namespaces: blue-app must have a namespace of its own, "
-            "not networkMode host: remove networkMode",
-        ),
-        (
-            {"pidMode": "container:nginx"},
-            "container-has-its-own-namespaces: blue-app must have a namespace of its own, "
-            "not pidMode container:nginx: remove pidMode",
-        ),
-        (
-            {"mounts": [{"type": "bind", "source": "/var/run/docker.sock"}]},
-            "container-mounts-nothing-of-the-host: blue-app must not mount the Docker socket "
-            "(/var/run/docker.sock): whoever has it owns the host; remove it",
-        ),
-        (
-            {"volumes": [{"hostPath": "/etc", "containerPath": "/etc"}]},
-            "container-mounts-nothing-of-the-host: blue-app must not mount the host's /etc: "
-            "use a named volume",
-        ),
-        (
-            {"healthcheck": None},
-            "container-has-a-health-check: blue-app must have a health check: set healthcheck; "
-            "what its image brings is for the app",
-        ),
-        (
-            {"healthcheck": {"tests": ["NONE"]}},
-            "container-has-a-health-check: blue-app must have a health check: set healthcheck; "
-            "what its image brings is for the app",
-        ),
-        (
-            {"networksAdvanced": []},
-            "container-is-on-named-networks: blue-app must name its networks: without "
-            "networksAdvanced it is on Docker's default bridge",
-        ),
-        (
-            {"networksAdvanced": [{"name": "bridge"}]},
-            "container-is-on-named-networks: blue-app must not be on Docker's default bridge: "
-            "declare a network in components/host.py",
-        ),
-        (
-            {"logOpts": {"max-size": "1g", "max-file": "5"}},
-            "container-logs-are-rotated: blue-app must keep at most 100 MB of logs, not 5000: "
-            "lower max-size or max-file in logOpts",
-        ),
-        (
-            {"labels": part("postgres"), "envs": ["POSTGRES_PASSWORD=x", "TZ=UTC"]},
-            "container-environment-holds-no-secrets: blue-app must not have POSTGRES_PASSWORD in "
-            "its environment: everybody who may inspect a container reads it; give it a file in a "
-            "volume",
-        ),
-        (
-            {"labels": part("nginx"), "envs": ["UPSTREAM=redis://app:hidden@redis:6379/0"]},
-            "container-environment-holds-no-secrets: blue-app must not have UPSTREAM in its "
-            "environment: everybody who may inspect a container reads it; give it a file in a "
-            "volume",
-        ),
-        (
-            {"user": None},
-            "container-runs-as-somebody: blue-app must not run as root: set user to UID:GID",
-        ),
-        (
-            {"user": "0:10001"},
-            "container-runs-as-somebody: blue-app must not run as 0:10001: set user to UID:GID",
-        ),
-        (
-            {"labels": part("app")[1:]},
-            "container-is-labelled: blue-app must say whose it is: add the label ytempire.stack",
-        ),
-    ],
-)
+BROKEN: list[tuple[dict[str, Any], str]] = [
+    (
+        {"image": "nginx:latest"},
+        "container-image-is-pinned: blue-app must name an exact image, not nginx:latest: "
+        "give a tag other than latest, or NAME@sha256:…",
+    ),
+    (
+        {"image": "images.example:5000/nginx"},
+        "container-image-is-pinned: blue-app must name an exact image, not "
+        "images.example:5000/nginx: give a tag other than latest, or NAME@sha256:…",
+    ),
+    (
+        {"ports": [port(external=5432.0)]},
+        "only-nginx-publishes-ports: blue-app must not publish ports (5432): only nginx is "
+        "reached from outside; attach it to a network instead",
+    ),
+    (
+        {"labels": part("nginx"), "ports": [port(ip="")]},
+        "container-ports-are-bound: blue-app must bind port 80 to an address: set edgeBindAddress",
+    ),
+    (
+        {"restart": "no"},
+        "container-restarts: blue-app must come back after a failure, not restart 'no': "
+        "use unless-stopped or on-failure",
+    ),
+    (
+        {"memory": None},
+        "container-memory-is-limited: blue-app must have a memory limit: set memory in MB",
+    ),
+    (
+        {"memorySwap": -1},
+        "container-memory-is-limited: blue-app must not swap: set memorySwap to its memory, 512",
+    ),
+    (
+        {"logDriver": "none"},
+        "container-logs-are-rotated: blue-app must log where Docker rotates: "
+        "use the driver json-file or local",
+    ),
+    (
+        {"logOpts": {"max-size": "1m"}},
+        "container-logs-are-rotated: blue-app must rotate its logs: "
+        "set max-size and max-file in logOpts",
+    ),
+    (
+        {"readOnly": False},
+        "container-root-is-read-only: blue-app must have a read-only root: set readOnly, "
+        "and mount a volume or tmpfs to write to",
+    ),
+    (
+        {"capabilities": {"drops": ["NET_RAW"]}},
+        "container-drops-all-capabilities: blue-app must drop all capabilities: "
+        "set capabilities.drops to ALL",
+    ),
+    (
+        {"capabilities": {"drops": ["ALL"], "adds": ["NET_ADMIN"]}},
+        "container-drops-all-capabilities: blue-app must not add capabilities (NET_ADMIN): "
+        "remove capabilities.adds",
+    ),
+    (
+        {"securityOpts": ["no-new-privileges"]},
+        "container-gains-no-privileges: blue-app must not gain privileges: "
+        "add no-new-privileges:true to securityOpts",
+    ),
+    (
+        {"securityOpts": ["no-new-privileges:true", "seccomp=unconfined"]},
+        "container-gains-no-privileges: blue-app must keep Docker's own profiles: "
+        "remove seccomp=unconfined",
+    ),
+    (
+        {"privileged": True},
+        "container-is-not-privileged: blue-app must not be privileged: remove privileged, "
+        "and say what it needs instead",
+    ),
+    (
+        {"devices": [{"hostPath": "/dev/sda"}]},
+        "container-is-not-privileged: blue-app must not reach devices of the host: remove devices",
+    ),
+    (
+        {"networkMode": "host"},
+        "container-has-its-own-namespaces: blue-app must have a namespace of its own, "
+        "not networkMode host: remove networkMode",
+    ),
+    (
+        {"pidMode": "container:nginx"},
+        "container-has-its-own-namespaces: blue-app must have a namespace of its own, "
+        "not pidMode container:nginx: remove pidMode",
+    ),
+    (
+        {"mounts": [{"type": "bind", "source": "/var/run/docker.sock", "target": "/x"}]},
+        "container-mounts-nothing-of-the-host: blue-app must not mount the Docker socket "
+        "(/var/run/docker.sock): whoever has it owns the host; remove it",
+    ),
+    (
+        {"volumes": [{"hostPath": "/etc", "containerPath": "/etc"}]},
+        "container-mounts-nothing-of-the-host: blue-app must not mount the host's /etc: "
+        "use a named volume",
+    ),
+    (
+        {"healthcheck": None},
+        "container-has-a-health-check: blue-app must have a health check: set healthcheck; "
+        "what its image brings is for the app",
+    ),
+    (
+        {"healthcheck": {"tests": ["NONE"]}},
+        "container-has-a-health-check: blue-app must have a health check: set healthcheck; "
+        "what its image brings is for the app",
+    ),
+    (
+        {"networksAdvanced": []},
+        "container-is-on-named-networks: blue-app must name its networks: without "
+        "networksAdvanced it is on Docker's default bridge",
+    ),
+    (
+        {"networksAdvanced": [{"name": "bridge"}]},
+        "container-is-on-named-networks: blue-app must not be on Docker's default bridge: "
+        "declare a network in components/host.py",
+    ),
+    (
+        {"logOpts": {"max-size": "1g", "max-file": "5"}},
+        "container-logs-are-rotated: blue-app must keep at most 100 MB of logs, not 5000: "
+        "lower max-size or max-file in logOpts",
+    ),
+    (
+        {"labels": part("postgres"), "envs": ["POSTGRES_PASSWORD=x", "TZ=UTC"]},
+        "container-environment-holds-no-secrets: blue-app must not have POSTGRES_PASSWORD in "
+        "its environment: everybody who may inspect a container reads it; give it a file in a "
+        "volume",
+    ),
+    (
+        {"labels": part("nginx"), "envs": ["UPSTREAM=redis://app:hidden@redis:6379/0"]},
+        "container-environment-holds-no-secrets: blue-app must not have UPSTREAM in its "
+        "environment: everybody who may inspect a container reads it; give it a file in a "
+        "volume",
+    ),
+    (
+        {"user": None},
+        "container-runs-as-somebody: blue-app must not run as root: set user to UID:GID",
+    ),
+    (
+        {"user": "0:10001"},
+        "container-runs-as-somebody: blue-app must not run as 0:10001: set user to UID:GID",
+    ),
+    (
+        {"labels": part("app")[1:]},
+        "container-is-labelled: blue-app must say whose it is: add the label ytempire.stack",
+    ),
+]
+
+
+@pytest.mark.parametrize(("inputs", "expected"), BROKEN)
 def test_one_broken_property_is_named_with_its_remedy(
     inputs: dict[str, Any], expected: str
 ) -> None:

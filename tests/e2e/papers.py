@@ -49,7 +49,7 @@ def begun(world: World) -> Checkout:
 def tonight(place: Checkout, stack: str) -> None:
     """What is not of one release: the rota, the backup."""
     mine = {"by": "on-call engineer", "at": NOW - HOUR}
-    place.record("rota.yaml", night.rota(acknowledged=mine))
+    on_call(place, acknowledged=mine)
     artifact = {"key": BACKUP.key("dump"), "bytes": 4, "sha256": "ab" * 32}
     finished = night.manifest(stack=stack, started=NOW, finished=NOW, artifacts=[artifact])
     place.write(f"backups/{BACKUP.key('dump')}", "rows")
@@ -57,26 +57,32 @@ def tonight(place: Checkout, stack: str) -> None:
     place.commit("tonight")
 
 
+def on_call(place: Checkout, acknowledged: dict[str, Any] | None) -> None:
+    shift = {"begins": NOW - 48 * HOUR, "ends": NOW + 48 * HOUR, "acknowledged": acknowledged}
+    place.record("rota.yaml", night.rota(**shift))
+
+
 def report(place: Checkout, version: str, more: str = "") -> None:
     commit = place.git("rev-list", "--max-parents=0", "HEAD")
     place.write(f"reports/{version}.xml", REPORT.format(commit=commit, more=more))
 
 
-def record(place: Checkout, version: str, change: Change) -> None:
-    """All that a release needs, reviewed and committed."""
+def record(place: Checkout, version: str, change: Change, **changes: Any) -> None:
+    """All that a release needs, reviewed and committed; but for `changes` of its record."""
     digest = image_identity(Docker(), f"ytempire/backend:{version}").digest
-    release = night.release(
-        version=version,
-        digest=digest,
-        commit=place.git("rev-list", "--max-parents=0", "HEAD"),
-        notes=f"releases/{version}.md",
-        documentation=[f"manual/{version}.md"],
-        tests=f"reports/{version}.xml",
-        reviewed_by=["Reviewer <reviewer@example.org>"],
-        critical_bugs={"status": "pass", "by": "team-lead@example.org", "at": NOW},
-        change=change.id,
-        announcement=False,
-    )
+    usual: dict[str, Any] = {
+        "version": version,
+        "digest": digest,
+        "commit": place.git("rev-list", "--max-parents=0", "HEAD"),
+        "notes": f"releases/{version}.md",
+        "documentation": [f"manual/{version}.md"],
+        "tests": f"reports/{version}.xml",
+        "reviewed_by": ["Reviewer <reviewer@example.org>"],
+        "critical_bugs": {"status": "pass", "by": "team-lead@example.org", "at": NOW},
+        "change": change.id,
+        "announcement": False,
+    }
+    release = night.release(**usual | changes)
     told: dict[str, Any] = {"begins": NOW - HOUR, "ends": NOW + 5 * HOUR, "sent": NOW - HOUR}
     report(place, version)
     place.write(f"releases/{version}.md", f"What {version} brings.\n")

@@ -160,7 +160,9 @@ def test_two_jobs_never_run_at_once_and_looking_waits_for_none(site: Site) -> No
     with stores(place.docker, place.names, configured(place), host, offsite=True):
         code, said = site.does("dump")
         assert code == REFUSED
-        assert re.search(r"A backup job of \w+ is under way, by \S+@\S+ \(process \d+\)", said)
+        assert re.search(
+            r"A backup or restore of \w+ is under way, by \S+@\S+ \(process \d+\)", said
+        )
         assert verb.listed(place) == DONE
 
 

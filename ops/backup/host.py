@@ -111,7 +111,7 @@ def attached(docker: Docker, container: str) -> Iterator[None]:
         _await(docker, container)
         yield
     finally:
-        docker.call("rm", "--force", "--volumes", container, check=False)
+        docker.remove(container)
         close(process)
 
 
@@ -126,7 +126,7 @@ def _make_room(docker: Docker, container: str, stack: str, say: Say) -> None:
             f"Next: wait for it; when it is known to be gone, on {docker.host}: "
             f"`docker rm --force {container}`, then this again."
         )
-    docker.call("rm", "--force", "--volumes", container, check=False)
+    docker.remove(container)
     whose = f" by {owner}" if owner else ""
     say(f"An earlier backup or restore{whose} was cut off: its rest is removed")
 

@@ -157,7 +157,7 @@ def _slow_request(backend: Backend, instance: str, sent: threading.Event) -> tup
             sent.set()
 
     url = f"http://{instance}:{backend.release.port}{backend.slow_path}"
-    backend.docker.stream(
+    code = backend.docker.stream(
         "exec", backend.app, "curl", "-sSv", "--max-time", str(SLOWEST_SECONDS),
         *_headers(backend), url, say=hear, timeout=SLOWEST_SECONDS + ASK_SECONDS,
     )  # fmt: skip
@@ -165,7 +165,8 @@ def _slow_request(backend: Backend, instance: str, sent: threading.Event) -> tup
     answered = next((line.split()[2] for line in lines if line.startswith("< HTTP/")), "")
     if answered:
         return int(answered), f"answered {answered}"
-    why = next((line for line in lines if line.startswith("curl: ")), "no answer in time")
+    silence = "no answer in time" if code is None else f"curl ended with {code}"
+    why = next((line for line in lines if line.startswith("curl: ")), silence)
     return 0, f"the request was dropped ({why})"
 
 

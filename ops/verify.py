@@ -48,7 +48,7 @@ def check(services: Services, session: Session) -> list[Check]:
         ("app", True, lambda: _service(docker, services.app, seen.result)),
         ("postgres", False, lambda: _service(docker, services.postgres, seen.result)),
         ("redis", False, lambda: _service(docker, services.redis, seen.result)),
-        ("celery", True, lambda: _workers(services.celery, seen.result)),
+        ("celery", True, lambda: _workers(docker, services.celery, seen.result)),
         ("endpoints", True, lambda: _endpoints(session)),
         ("database", False, lambda: _database(docker, services)),
         ("broker", False, lambda: _broker(docker, services)),
@@ -83,22 +83,24 @@ def _service(docker: Docker, container: str, seen: Seen) -> tuple[bool, str]:
             return False, f"is starting ({container})"
         time.sleep(POLL_SECONDS)
         found = docker.inspect(container)
-    return _judged(container, found)
+    return _judged(docker, container, found)
 
 
-def _judged(container: str, found: Container | None) -> tuple[bool, str]:
+def _judged(docker: Docker, container: str, found: Container | None) -> tuple[bool, str]:
+    """Docker calls unhealthy also what it has not asked since the container was paused or the
+    daemon was away, for as long as its interval is: then it is asked here."""
     if found is None:
         return False, f"has no container {container}"
     if not found.running:
         return False, f"is {found.status} ({container})"
-    if found.health == "unhealthy":
+    if found.health == "unhealthy" and not docker.is_well(found):
         return False, f"is {found.health} ({container})"
-    return True, f"is {found.health or 'running'}"
+    return True, "is healthy" if found.health else "is running"
 
 
-def _workers(containers: tuple[str, ...], seen: Seen) -> tuple[bool, str]:
+def _workers(docker: Docker, containers: tuple[str, ...], seen: Seen) -> tuple[bool, str]:
     """Their own health check comes once a minute; that they consume the switch has seen."""
-    looks = [_judged(container, seen().get(container)) for container in containers]
+    looks = [_judged(docker, container, seen().get(container)) for container in containers]
     wrong = [detail for ok, detail in looks if not ok]
     return not wrong, "; ".join(wrong) or f"is running ({len(containers)} workers)"
 

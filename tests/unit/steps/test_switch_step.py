@@ -147,6 +147,20 @@ def test_a_failed_check_of_the_release_withdraws_it(switch: Host) -> None:
     assert abort["withdraw"] is True
 
 
+@pytest.mark.parametrize(
+    ("code", "verbs_then"), [(0, ["begin", "watch", "confirm"]), (1, ["begin", "abort"])]
+)
+def test_a_container_that_docker_calls_unhealthy_is_asked_by_its_own_check(
+    switch: Host, code: int, verbs_then: list[str]
+) -> None:
+    """Docker says so also of what it has not asked since a pause, for as long as its interval."""
+    check = ("CMD-SHELL", "connected")
+    switch.container(WORKER, {"health": "unhealthy", "check": check})
+    switch.answers("exec", WORKER, code=code)
+    switch.step("switch", SWITCH)
+    assert verbs(switch) == verbs_then
+
+
 def test_a_release_that_the_watch_found_bad_is_reported(switch: Host) -> None:
     switch.agent("watch", {"error": "error rate 3.00% is above 1.00%; everything was moved back"})
     ran = switch.step("switch", SWITCH)

@@ -4,10 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SANDBOX := source ./.env.sandbox
 
-.PHONY: help setup tools up down test check s3 e2e faults bench lock format purge
+.PHONY: help setup tools up down test check s3 e2e faults bench bench-backups lock format purge
 
 help: ## this list
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
 
 setup: ## Python environment, Pulumi and its plugins, Docker engine, images
 	@$(PYTHON) -m toolchain setup
@@ -39,6 +39,9 @@ faults: ## every fault at every step of a deploy, under load; writes docs/faults
 bench: ## deploys and rollbacks beside other tools' and a hand-written script's; docs/benchmark.md
 	@$(PYTHON) -m toolchain packages
 	@$(SANDBOX) && python -m bench $(ARGUMENTS)
+
+bench-backups: ## backups and restores beside other tools'; docs/benchmark-backups.md; --sizes, --latency in ARGUMENTS
+	@$(SANDBOX) && python -m bench.backups $(ARGUMENTS)
 
 check: ## the inner loop: format, lint, types, unit tests and policies
 	@$(PYTHON) -m toolchain python

@@ -8,10 +8,10 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import sys
 
 from bench import page, tool
+from bench.interrupts import interruptible
 from bench.measure import measure
 
 RESULTS = tool.ROOT / "build" / "bench"
@@ -45,18 +45,11 @@ def _require_tools() -> None:
         sys.exit("the bench starts an engine of its own, which needs root. Next: sudo make bench")
     if not shutil.which("ytops") or "PULUMI_OPTION_POLICY_PACK" not in os.environ:
         sys.exit("ytops and the policy pack are not set up. Next: `make bench`")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupted)
-
-
-def _interrupted(*_: object) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # what follows is the cleaning up
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
     try:
+        interruptible()
         main()
     except KeyboardInterrupt:
         sys.exit(130)

@@ -131,7 +131,7 @@ def page(results: Results) -> str:
         *_problems(about["problems"]),
         "## Goals",
         "Judged by this run.",
-        _goals(goals(results)),
+        goals_table(goals(results)),
         "## Runs without a change",
         "The whole program with the policy pack on, files warm.",
         _small(results),
@@ -269,7 +269,7 @@ def _changes(rows: dict[str, Row]) -> str:
         "", "all-new s", "times", "command s", "failed", "flips", "steady p50 / p99 ms",
         "change p50 / p99 / max ms", "CPU s", "MB",
     )  # fmt: skip
-    return _table(heads, lines)
+    return table(heads, lines)
 
 
 def _problems(problems: list[str]) -> list[str]:
@@ -280,9 +280,9 @@ def _problems(problems: list[str]) -> list[str]:
     return ["Left out of this run, from when it failed:", "\n".join(firsts)]
 
 
-def _goals(found: list[Goal]) -> str:
+def goals_table(found: list[Goal]) -> str:
     verdicts = {True: "met", False: "**not met**", None: "not measured"}
-    return _table(("goal", "figure", ""), [(g.goal, g.figure, verdicts[g.met]) for g in found])
+    return table(("goal", "figure", ""), [(g.goal, g.figure, verdicts[g.met]) for g in found])
 
 
 def _small(results: Results) -> str:
@@ -293,7 +293,7 @@ def _small(results: Results) -> str:
         "ytops up, nothing to do": "`ytops up`, nothing to do",
     }
     runs = [(title, results.small(what)) for what, title in commands.items()]
-    return _table(("", "s", "CPU s", "MB"), [(title, *_cost(run)) for title, run in runs if run])
+    return table(("", "s", "CPU s", "MB"), [(title, *_cost(run)) for title, run in runs if run])
 
 
 def _growth(results: Results) -> str:
@@ -305,14 +305,14 @@ def _growth(results: Results) -> str:
                 cells = [f"{s.of}: {s.seconds:.1f} s, {s.memory_mb:.0f} MB" for s in sizes]
                 steep = slope((size.of, size.seconds) for size in sizes)
                 lines.append((f"{what}, {name}", *cells, f"{steep * 1000:.1f} ms"))
-    return _table(("", "", "", "", "slope"), lines)
+    return table(("", "", "", "", "slope"), lines)
 
 
 def _cost(run: Run) -> tuple[str, str, str]:
     return f"{run.seconds:.1f}", f"{run.cpu_seconds:.1f}", f"{run.memory_mb:.0f}"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

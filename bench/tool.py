@@ -43,7 +43,7 @@ class Failed(Exception):
     """A command that is measured failed: there is nothing to measure."""
 
 
-def run(task: Task) -> Ran:
+def run(task: Task, timeout: float = TIMEOUT_SECONDS) -> Ran:
     """Run it to its end, watched by a process that has no other children (bench/meter.py)."""
     meter = subprocess.Popen(
         [sys.executable, "-m", "bench.meter"],
@@ -54,7 +54,7 @@ def run(task: Task) -> Ran:
         start_new_session=True,
     )
     try:
-        said, _ = meter.communicate(json.dumps(asdict(task), default=str), TIMEOUT_SECONDS)
+        said, _ = meter.communicate(json.dumps(asdict(task), default=str), timeout)
     except BaseException:
         meter.terminate()  # it ends all that it started
         meter.wait()

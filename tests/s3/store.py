@@ -57,9 +57,10 @@ SECONDS = 300
 
 @dataclass(frozen=True)
 class Moto:
-    """The server's address."""
+    """The server's address, and its process."""
 
     address: str
+    process: int
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -93,7 +94,7 @@ def serving(host: str, log: Path) -> Iterator[Moto]:
         server = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
         try:
             wait_until(lambda: _answers(address), f"moto does not answer: {log}")
-            yield Moto(address)
+            yield Moto(address, server.pid)
         finally:
             server.terminate()
             server.wait(10)

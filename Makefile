@@ -40,7 +40,7 @@ bench: ## deploys and rollbacks beside other tools' and a hand-written script's;
 	@$(PYTHON) -m toolchain packages
 	@$(SANDBOX) && python -m bench $(ARGUMENTS)
 
-bench-backups: ## backups and restores beside other tools'; docs/benchmark-backups.md; --sizes, --latency in ARGUMENTS
+bench-backups: ## backups and restores beside other tools'; docs/benchmark-backups.md
 	@$(SANDBOX) && python -m bench.backups $(ARGUMENTS)
 
 check: ## the inner loop: format, lint, types, unit tests and policies

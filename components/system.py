@@ -56,8 +56,14 @@ class Run:
     maintenance: Maintenance | None = None
 
 
+def _unheard(*_: object) -> None:
+    pass
+
+
 def begin() -> Run:
     """Read the configuration, look at the host, decide. A mistake ends the run with its words."""
+    # The SDK tells the engine ten things of each resource for `--debug`, and waits each time.
+    setattr(pulumi.log, pulumi.log.debug.__name__, _unheard)
     try:
         settings = configuration.load(pulumi.get_stack(), *raw_configuration())
         root = find_root(Path.cwd())

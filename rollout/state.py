@@ -146,6 +146,8 @@ class Event(Record):
     who: str
     seconds: float = 0.0
     note: str = ""
+    backup: str = ""
+    """Of a deploy: the dump that it took on the host before it changed anything."""
 
 
 class HostState(Record):

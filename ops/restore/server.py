@@ -100,6 +100,12 @@ class Server:
         with self._shell.pipe(script, *words, gives=False) as pipe:
             yield pipe
 
+    @contextmanager
+    def giving(self, script: str, *words: str) -> Iterator[Pipe]:
+        """A script that gives one."""
+        with self._shell.pipe(script, *words, gives=True) as pipe:
+            yield pipe
+
     @property
     def _shell(self) -> ContainerShell:
         return ContainerShell(self.docker, self.container)

@@ -21,8 +21,9 @@ from ops.switch.config import Clock, SwitchConfig
 from ops.switch.probes import ProbeFailed
 from ops.switch.protocol import Abort, Begin, Caller, Confirm, Watch
 from ops.switch.state_store import StateStore
+from rollout.dumps import noted
 from rollout.edge import Active
-from rollout.names import Colour
+from rollout.names import Colour, marker
 from rollout.state import Event, HostState, Pending, Pointer, Release
 
 log = logging.getLogger(__name__)
@@ -430,4 +431,11 @@ class Switch:
             who=pending.who,
             seconds=seconds,
             note=note,
+            backup=self._backup(pending.target) if kind == "deploy" else "",
         )
+
+    def _backup(self, target: Pointer) -> str:
+        """The dump that was taken for the slot's occupancy; empty where its step was passed by."""
+        slot = self._store.state.slots[target.colour]
+        key = marker(target.colour, "backup", f"{slot.identity}#{slot.claim}")
+        return noted(self._store.state.markers.get(key, ""))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from ops.restore.swap import Kept
 from ops.steps.backup import megabytes
 from ops.verbs._paper import MAYBE, paint, span, when
+from rollout.dumps import DeployDump
 from rollout.restores import Point
 
 
-def screen(points: list[Point], kept: list[Kept], now: datetime) -> Iterator[str]:
-    for point in points:
-        yield _row(point, now)
+def screen(
+    points: list[Point], kept: list[Kept], now: datetime, dumps: Sequence[DeployDump] = ()
+) -> Iterator[str]:
+    """dumps: what deploys took on the host, in their places among the points."""
+    rows = [(point.folder.taken, _row(point, now)) for point in points]
+    rows += [(dump.taken, _dump_row(dump, now)) for dump in dumps]
+    for _, text in sorted(rows, key=lambda row: row[0], reverse=True):
+        yield text
     if not points:
         yield "There is no restore point. Next: `ytops backup run`"
     for one in kept:
@@ -34,15 +40,26 @@ def _row(point: Point, now: datetime) -> str:
     )
 
 
+def _dump_row(dump: DeployDump, now: datetime) -> str:
+    age = span((now - dump.taken).total_seconds())
+    return (
+        f"{dump.stamp}  {age + ' ago':<12}  {megabytes(dump.bytes):>10}  {'listed':<9} "
+        f"host; before {dump.before}"
+    )
+
+
 def kept_words(one: Kept, now: datetime) -> str:
     until = when(one.note.at.isoformat(), now)
     return f"{paint(MAYBE, 'yellow')} {one.name}, {megabytes(one.size)}: live until {until}"
 
 
-def report(points: list[Point], kept: list[Kept]) -> dict[str, object]:
+def report(points: list[Point], kept: list[Kept], dumps: list[DeployDump]) -> dict[str, object]:
     """For `--json`."""
     return {
         "points": [_entry(point, datetime.now(UTC)) for point in points],
+        "before_deploys": [
+            {"point": d.stamp, "name": d.name, "bytes": d.bytes, "before": d.before} for d in dumps
+        ],
         "kept": [
             {"database": one.name, "bytes": one.size, **one.note.model_dump(mode="json")}
             for one in kept

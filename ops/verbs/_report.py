@@ -11,6 +11,7 @@ from ops.verbs._health import crew, live, problems, services
 from ops.verbs._look import Look
 from ops.verbs._paper import moment, plural, span, when
 from ops.verbs._scheduled import Scheduled
+from rollout.dumps import stamp_of
 from rollout.names import node
 from rollout.records import Restored
 from rollout.restores import REMEMBERED
@@ -117,14 +118,23 @@ def since(observation: Observation, pointer: Pointer) -> str:
     return ""
 
 
+def backup_before(observation: Observation, identity: str) -> str:
+    """What the release's last deploy took of the database before it; empty when it is not known."""
+    found = (e.backup for e in reversed(observation.history) if e.target == identity and e.backup)
+    return next(found, "")
+
+
 def event_words(event: Event, now: datetime) -> str:
-    """`deploy of 1.1.0+ab12 (before: 1.0.0+cd34) by ana@host, 2026-… (3 min ago), 12.0 s: …`."""
-    before = f" (before: {event.source})" if event.source and event.source != event.target else ""
+    """`deploy of 1.1.0+ab12 (before: 1.0.0+cd34; backup 2026…Z) by ana@host, 2026-… (3 min ago),
+    12.0 s: …`."""
+    before = [event.source] if event.source and event.source != event.target else []
+    before += [f"backup {stamp_of(event.backup)}"] if event.backup else []
     what = {"revert": "moved back to"}.get(event.kind, f"{event.kind} of")
     took = f", {event.seconds:.1f} s" if event.seconds else ""
     note = f": {event.note}" if event.note else ""
     target = event.target or "no release"
-    return f"{what} {target}{before} by {event.who}, {when(event.at, now)}{took}{note}"
+    was = f" (before: {'; '.join(before)})" if before else ""
+    return f"{what} {target}{was} by {event.who}, {when(event.at, now)}{took}{note}"
 
 
 def restored(look: Look) -> list[Restored]:

@@ -12,8 +12,9 @@ from ops.errors import OpsError
 from ops.observe import Observation, observe
 from ops.verbs._paper import moment, paint, say, when
 from ops.verbs._place import Place
-from ops.verbs._report import event_words
+from ops.verbs._report import backup_before, event_words
 from ops.verbs._target import Candidate, at_once
+from rollout.dumps import stamp_of
 from rollout.state import Event
 
 SHOWN = 20
@@ -22,13 +23,15 @@ RUNS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """A release: where it is now, and the last time it began to serve."""
+    """A release: where it is now, and the last time it began to serve. backup: what its last deploy
+    took before it."""
 
     identity: str
     now: str
     served: str = ""
     who: str = ""
     seconds: float = 0.0
+    backup: str = ""
 
 
 def releases(place: Place, *, as_json: bool = False) -> None:
@@ -52,10 +55,10 @@ def rows(found: Observation) -> list[Row]:
 
 
 def _row(identity: str, found: Observation, event: Event | None) -> Row:
-    now = _now(identity, found)
+    now, backup = _now(identity, found), backup_before(found, identity)
     if event is None:
-        return Row(identity, now)
-    return Row(identity, now, served=event.at, who=event.who, seconds=event.seconds)
+        return Row(identity, now, backup=backup)
+    return Row(identity, now, event.at, event.who, event.seconds, backup)
 
 
 def _now(identity: str, found: Observation) -> str:
@@ -86,7 +89,8 @@ def screen(found: Observation, runs: list[dict[str, Any]] | None, now: datetime)
 
 def _words(row: Row, now: datetime) -> str:
     served = f"since {when(row.served, now)}" if row.served else "never served"
-    return f"{row.identity:<28} {served:<42} {row.now}"
+    backup = f"; backup before it: {stamp_of(row.backup)}" if row.backup else ""
+    return f"{row.identity:<28} {served:<42} {row.now}{backup}"
 
 
 def _run_words(run: dict[str, Any], now: datetime) -> str:

@@ -20,8 +20,8 @@ from ops.backup.trial import ScratchTrial
 from ops.errors import HostUnreachable, OpsError
 from ops.observe import observe
 from ops.rehearsal.scratch import Scratch
+from ops.restore import before, swap, tables
 from ops.restore import story as stories
-from ops.restore import swap, tables
 from ops.restore.beside import Beside
 from ops.restore.recovered import recovered
 from ops.restore.server import Server
@@ -40,6 +40,7 @@ from ops.verbs._points import kept_words, report, screen
 from ops.verbs._restored import Work, afterwards, cut_off
 from ops.verbs._store import configured, image, is_offsite
 from rollout.backups import Folder
+from rollout.dumps import DeployDump
 from rollout.recovery import Chain, OutOfReach, bases_of, towards
 from rollout.restores import Point, choose, database_bytes, lacking, points, remembered, schema
 from rollout.retention import utc
@@ -98,25 +99,26 @@ def listed(place: Place, *, as_json: bool = False) -> int:
     offsite = is_offsite(place)
     with stores(place.docker, place.names, configured(place), host, offsite=offsite) as found:
         there, lost = points(found.catalogues()), found.lost
-    kept = _kept(place)
+    kept, dumps = _on_the_host(place)
     if as_json:
-        say(json.dumps({**report(there, kept), "lost": lost}, indent=2))
+        say(json.dumps({**report(there, kept, dumps), "lost": lost}, indent=2))
         return FAILED if lost else DONE
-    for text in screen(there, kept, datetime.now(UTC)):
+    for text in screen(there, kept, datetime.now(UTC), dumps):
         say(text)
     for name, why in lost.items():
         say(f"{paint(BAD, 'red')} {name}: {why}")
     return FAILED if lost else DONE
 
 
-def _kept(place: Place) -> list[swap.Kept]:
+def _on_the_host(place: Place) -> tuple[list[swap.Kept], list[DeployDump]]:
     """None where the server does not answer: the points are told all the same."""
+    server = _server(place, place.configuration.get("postgresDatabase"))
     try:
-        return swap.kept(_server(place, place.configuration.get("postgresDatabase")))
+        return swap.kept(server), before.dumps(server)
     except HostUnreachable:
         raise
     except OpsError:
-        return []
+        return [], []
 
 
 # Back to a point
@@ -125,11 +127,16 @@ def _kept(place: Place) -> list[swap.Kept]:
 def restore(place: Place, wanted: str, *, from_place: str = "", yes: bool = False) -> int:
     refuse_if_busy(place)
     with _job(place) as (work, found):
-        point = _chosen(found, wanted, from_place)
-        story = _story(work, found, point, from_place)
+        dump = _deploy_dump(work, wanted, from_place)
+        if dump:
+            story, words = _from(work, [dump]), _dump_summary(work, dump)
+        else:
+            point = _chosen(found, wanted, from_place)
+            story = _story(work, found, point, from_place)
+            words = _summary(work, point, story)
         story.check()
-        for words in _summary(work, point, story):
-            say(words)
+        for text in words:
+            say(text)
         _confirm(place, yes)
         return _take_place(work, story)
 
@@ -204,14 +211,18 @@ def _from_place(found: Stores, from_place: str) -> list[BackupPlace]:
 def single(place: Place, wanted: str, names: str, *, from_place: str = "") -> int:
     """Tables, beside those that are live."""
     with _job(place) as (work, found):
-        point = _chosen(found, wanted, from_place)
-        chosen = tables.named(names, sorted(point.manifest.rows))
-        story = _story(work, found, point, from_place)
+        dump = _deploy_dump(work, wanted, from_place)
+        if dump:
+            story, known = _from(work, [dump]), dump.tables
+        else:
+            point = _chosen(found, wanted, from_place)
+            story, known = _story(work, found, point, from_place), sorted(point.manifest.rows)
+        chosen = tables.named(names, known)
         story.check()
         _clear(story)
         into, begun = schema(datetime.now(UTC)), time.monotonic()
         back = story.make(lambda: tables.load(story.beside, story.roles, chosen, into))
-        of = when(point.folder.taken.isoformat())
+        of = when(story.expected.taken.isoformat())
         put = ", ".join(f"{into}.{one.name}" for one in chosen)
         work.tell("tables", True, time.monotonic() - begun, f"{put}, as of {of}")
         say("What is missing in the live tables comes back, and the rest stays as it is, by:")
@@ -220,6 +231,14 @@ def single(place: Place, wanted: str, names: str, *, from_place: str = "") -> in
         client = f"psql -U {work.settings.postgres.user} -d {work.server.database}"
         say(f"Next: on {place.docker.host}, `docker exec -it {place.names.postgres} {client}`")
         return DONE
+
+
+def _deploy_dump(work: Work, wanted: str, from_place: str) -> before.DeploySource | None:
+    """What a deploy took before it, asked for by its own stamp."""
+    if from_place not in ("", before.HOST):
+        return None
+    found = before.choose(before.dumps(work.server), wanted)
+    return before.DeploySource(work.server, found) if found else None
 
 
 def _chosen(found: Stores, wanted: str, from_place: str) -> Point:
@@ -282,6 +301,14 @@ def _summary(work: Work, point: Point, story: Restore) -> Iterator[str]:
             f"{point.manifest.release or 'No release'} was live then, {work.release} is now: its "
             "migrations are run on the restored database before it is live"
         )
+
+
+def _dump_summary(work: Work, dump: before.DeploySource) -> Iterator[str]:
+    kept = dump.kept
+    yield f"{kept.name}: {megabytes(kept.bytes)} on the host, taken by the deploy of {kept.before}"
+    yield _lost_words(work, kept.taken)
+    if work.release:
+        yield f"The migrations of {work.release} are run on it before it is live"
 
 
 def _lost_words(work: Work, taken: datetime) -> str:

@@ -13,6 +13,7 @@ from ops.verbs._look import Look, look
 from ops.verbs._paper import BAD, MAYBE, OK, paint, say, when
 from ops.verbs._place import Place
 from ops.verbs._target import Candidate, at_once
+from rollout.dumps import stamp_of
 from rollout.names import COLOURS
 from rollout.records import Restored
 
@@ -139,7 +140,9 @@ def _agenda(seen: Look) -> Iterator[str]:
             "When that is over: `ytops unlock`",
         )
     for identity, gone in state.withdrawn.items():
-        yield _row("withdrawn", f"{identity} {when(gone.at, at)}: {gone.why}")
+        backup = report.backup_before(seen.observation, identity)
+        before = f"; backup before it: {stamp_of(backup)}" if backup else ""
+        yield _row("withdrawn", f"{identity} {when(gone.at, at)}: {gone.why}{before}")
     if state.last:
         yield _row("last", report.event_words(state.last, at))
     for one in report.restored(seen):

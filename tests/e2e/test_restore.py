@@ -39,6 +39,7 @@ def test_a_dropped_table_comes_back_under_load_with_the_loss_that_the_backup_s_a
     backed_up: World,
 ) -> None:
     world = backed_up
+    assert "host; before 1.1.0+" in world.ytops("restore").text
     videos = world.sql(VIDEOS)
     world.sql("INSERT INTO users (email, created_at) VALUES ('later@example.org', now())")
     with world.load(RATE) as load, Stream(world, (0.2,), least=0) as stream:

@@ -302,6 +302,52 @@ def test_killed_at_any_moment_the_live_data_is_whole_and_the_next_run_goes_throu
     assert site.sql(COUNT) == "20000"
 
 
+DEPLOY_DUMP = "20260102T030405Z-1.2.0+ab12cd34ef56.dump"
+
+
+@pytest.fixture
+def deployed(site: Site, clean: None) -> Iterator[str]:
+    """What the deploy of 1.2.0 left on the host before it changed anything; its stamp."""
+    site.sql("INSERT INTO users VALUES (700, 'before the deploy')")
+    _server(site).own_folder()
+    script = f"""
+        cd /backups &&
+        pg_dump -U ytempire -Fc -d ytempire --file {DEPLOY_DUMP} &&
+        sha256sum {DEPLOY_DUMP} >{DEPLOY_DUMP}.sha256
+    """
+    docker("exec", site.place.names.postgres, "sh", "-c", script)
+    yield DEPLOY_DUMP[:16]
+    docker("exec", site.place.names.postgres, "sh", "-c", f"rm /backups/{DEPLOY_DUMP}*")
+    site.sql("DELETE FROM users WHERE id > 500")
+
+
+def test_what_a_deploy_took_before_it_is_listed_with_its_release_and_brought_back(
+    site: Site, deployed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb.listed(site.place) == DONE
+    listed = capsys.readouterr().out
+    assert listed.splitlines()[-2].split()[0] == deployed
+    assert "host; before 1.2.0+ab12cd34ef56" in listed
+    site.sql("INSERT INTO users VALUES (701, 'after the deploy')")
+    assert verb.restore(site.place, deployed, yes=True) == DONE
+    assert site.sql("SELECT max(id) FROM users") == "700"
+    (kept,) = swap.kept(_server(site))
+    assert (kept.note.source, kept.note.place) == (DEPLOY_DUMP, "host")
+    assert verb.single(site.place, deployed, "users") == DONE
+    assert verb.dismiss(site.place, yes=True) == DONE
+
+
+def test_a_deploy_s_dump_that_the_disk_has_damaged_is_found_before_anything_is_touched(
+    site: Site, deployed: str
+) -> None:
+    spoil = f"printf x | dd of=/backups/{DEPLOY_DUMP} bs=1 seek=9000 conv=notrunc"
+    docker("exec", site.place.names.postgres, "sh", "-c", spoil)
+    with pytest.raises(OpsError, match="its SHA-256 is not what it was"):
+        verb.restore(site.place, deployed, yes=True)
+    assert site.sql(DATABASES) == "ytempire"
+    assert site.sql("SELECT max(id) FROM users") == "700"
+
+
 def _nothing_is_touched(site: Site, words: str, yes: bool = True) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(story.Restore, "go", lambda self: pytest.fail("it went on"))

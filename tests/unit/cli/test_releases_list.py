@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ops.verbs.releases import rows, screen
+from ops.verbs.status import screen as status_screen
 from rollout.state import HostState
-from tests.unit.cli.happy import NEW, NOW, OLD, event, observation, withdrawn
+from tests.unit.cli.happy import BLUE, NEW, NOW, OLD, event, look, observation, withdrawn
 from tests.unit.rollout.host_model import release
 
 
@@ -19,6 +20,22 @@ def test_live_ready_withdrawn_and_gone_are_told_apart() -> None:
         "1.2.0+cccc": "withdrawn: p95 812 ms",
         "0.9.0+eeee": "`ytops up 0.9.0` deploys it again",
     }
+
+
+def test_a_release_names_the_dump_from_before_it_after_a_rollback_too() -> None:
+    dump = f"20261122T105900Z-{NEW.identity}.dump"
+    found = observation(edge=BLUE, live=BLUE, withdrawn=withdrawn(NEW))
+    history = (event("deploy", OLD, NEW, backup=dump), event("rollback", NEW, OLD, serial=3))
+    found = type(found)(found.view, workers=found.workers, history=history)
+    assert {row.identity: row.backup for row in rows(found)} == {
+        NEW.identity: dump,
+        OLD.identity: "",
+    }
+    shown = screen(found, None, NOW)
+    assert any("withdrawn: p95 812 ms; backup before it: 20261122T105900Z" in s for s in shown)
+    assert any(f"(before: {OLD.identity}; backup 20261122T105900Z)" in line for line in shown)
+    status = "\n".join(status_screen(look(observation=found)))
+    assert "p95 812 ms; backup before it: 20261122T105900Z" in status
 
 
 def test_a_host_without_history_says_what_comes_first() -> None:

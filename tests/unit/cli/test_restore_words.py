@@ -13,6 +13,7 @@ from ops.verbs._place import Place
 from ops.verbs._points import screen as points_screen
 from ops.verbs.restore import Options, dispatch
 from ops.verbs.status import screen
+from rollout.dumps import STAMP, DeployDump
 from rollout.records import Restored
 from rollout.restores import points, remembered
 from tests.unit.cli.happy import NOW, look, observation
@@ -59,6 +60,23 @@ def test_a_point_says_its_age_its_places_and_whether_it_was_proved() -> None:
         there[0].stamp, "3", "h", "ago", "0.0", "kB", "listed", "drive1,", "bucket",
     ]  # fmt: skip
     assert last == "Next: `ytops restore 20270616T120000Z`, or `ytops restore newest`"
+
+
+def test_what_a_deploy_took_stands_among_the_points_with_the_release_that_it_came_before() -> None:
+    there = points(places(drive1=stored()))
+    noon = there[0].folder.taken
+    later, earlier = (
+        DeployDump(f"{at:{STAMP}}-{release}.dump", at, release, 2_000_000)
+        for at, release in (
+            (noon + timedelta(hours=2), "1.2.0+cccc"),
+            (noon - timedelta(hours=2), "1.1.0+bbbb"),
+        )
+    )
+    lines = list(points_screen(there, [], noon + timedelta(hours=3), [later, earlier]))
+    assert [line.split()[0] for line in lines[:3]] == [later.stamp, there[0].stamp, earlier.stamp]
+    assert lines[0].split() == [
+        later.stamp, "60", "min", "ago", "2.0", "MB", "listed", "host;", "before", "1.2.0+cccc",
+    ]  # fmt: skip
 
 
 def test_a_log_gets_a_line_now_and_then_with_rate_and_time_left() -> None:

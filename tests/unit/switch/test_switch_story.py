@@ -80,6 +80,21 @@ def test_a_confirmed_switch_is_in_the_history(at: World, tmp_path: Path) -> None
     assert line == at.state.last.model_dump_json() + "\n"
 
 
+def test_a_deploy_s_event_names_the_dump_that_it_took_and_a_rollback_s_names_none(
+    at: World,
+) -> None:
+    dump = "20260110T055900Z-1.1.0+bbbbbbbbbbbb.dump"
+    earlier = {f"blue-backup#{OLD.identity}#1": "20260101T055900Z-1.0.0+aaaaaaaaaaaa.dump, 1.0 MB"}
+    mine = {f"green-backup#{NEW.identity}#2": f"{dump}, 1.2 MB, 3 tables"}
+    at.store.update(markers={**earlier, **mine})
+    at.switch.confirm(Confirm(token=started(at)))
+    assert at.state.last
+    assert at.state.last.backup == dump
+    at.switch.confirm(Confirm(token=started(at, **BACK)))
+    assert at.state.last.kind == "rollback"
+    assert at.state.last.backup == ""
+
+
 def test_confirming_twice_gives_the_same_answer(at: World) -> None:
     token = started(at)
     first = at.switch.confirm(Confirm(token=token))

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rollout.records import DRILLS, Drill, DrillStage, Status
 from rollout.settings import PRODUCTION, secret_keys
@@ -19,6 +21,13 @@ PAGE = Path("docs/drills.md")
 # Manual 7.3, Recovery Time Objectives: the stricter of the two manuals' (docs/decisions/0020).
 RTO = timedelta(minutes=30)
 RPO = timedelta(hours=4)
+
+# Manual 7.4, Weekly Tasks: one each Friday. A day is for seeing to one that failed.
+EVERY = timedelta(days=7)
+OVERDUE = EVERY + timedelta(days=1)
+
+# What the drilled stack's host remembers its drills by.
+MARKER = "drill"
 
 # Manual 7.3 counts users and videos; whatever app they belong to.
 _KEY_TABLE = re.compile(r"(^|[._])(users?|videos?|channels?)$")
@@ -89,6 +98,39 @@ def span(seconds: float) -> str:
     if minutes < 120:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+# What the host remembers
+
+
+class Remembered(BaseModel):
+    """The last drill of a stack: when it began, and whether it was good; and when the last good
+    one began. It is the host's to say, because the records lie in whichever checkout the drill was
+    held from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    well: bool
+    good: datetime | None = None
+
+
+def remembered(markers: Mapping[str, str]) -> Remembered | None:
+    """None: no drill is known of."""
+    try:
+        return Remembered.model_validate_json(markers[MARKER])
+    except (KeyError, ValidationError):
+        return None
+
+
+def remember(before: Remembered | None, drill: Drill) -> Remembered:
+    well = drill.verdict is Status.PASS
+    good = drill.started if well else before.good if before else None
+    return Remembered(at=drill.started, well=well, good=good)
+
+
+def is_overdue(held: Remembered | None, now: datetime) -> bool:
+    return held is None or held.good is None or now - held.good > OVERDUE
 
 
 # The page

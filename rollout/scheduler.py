@@ -14,6 +14,7 @@ CONFIG = "/etc/ytempire"
 FILE = "scheduler.json"
 FILES = "/files"  # the volumes whose files are backed up, each by its name
 LIVE = "/files/live"  # says which release serves
+CONTROL = "/files/control"  # what the host remembers
 LOCK = "/lock"
 WAL = "/wal"  # what was received of the database's log
 DATA = "/var/lib/postgresql/data"  # of the server that restores are tried in

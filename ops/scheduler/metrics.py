@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ops.scheduler.report import Report
-from rollout.scheduler import ADDRESS_VARIABLE, PORT
+from rollout.drills import Remembered, remembered
+from rollout.scheduler import ADDRESS_VARIABLE, CONTROL, PORT
+from rollout.state import STATE_FILE
 
 # Moments, not ages: an age stands still when the scheduler does.
 BEAT = "ytempire_scheduler_beat_timestamp_seconds"
@@ -70,9 +74,41 @@ class Backups(Collector):
         )  # fmt: skip
 
 
+class Drills(Collector):
+    """The host's own word, read at each scrape. A moment that is not known is left out: absence is
+    what an alert asks for."""
+
+    def __init__(self, folder: Path = Path(CONTROL)) -> None:
+        self._path = folder / STATE_FILE
+
+    def collect(self) -> Iterable[Metric]:
+        held = self._held()
+        good = held.good if held else None
+        yield _gauge(
+            "ytempire_drill_last_timestamp_seconds", "Begin of the last drill.", [],
+            [((), _at(held.at))] if held else [],
+        )  # fmt: skip
+        yield _gauge(
+            "ytempire_drill_last_success", "1: the last drill was good.", [],
+            [((), float(held.well))] if held else [],
+        )  # fmt: skip
+        yield _gauge(
+            "ytempire_drill_last_success_timestamp_seconds", "Begin of the last good drill.", [],
+            [((), _at(good))] if good else [],
+        )  # fmt: skip
+
+    def _held(self) -> Remembered | None:
+        """Of the file only the markers: a switch of another version may have written it."""
+        try:
+            return remembered(json.loads(self._path.read_text(encoding="utf-8"))["markers"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
 def serve(report: Report) -> None:
     registry = CollectorRegistry()
     registry.register(Backups(report))
+    registry.register(Drills())
     start_http_server(PORT, os.environ.get(ADDRESS_VARIABLE, "127.0.0.1"), registry)
 
 

@@ -22,6 +22,7 @@ from ops.verbs._scheduled import Scheduled, scheduled
 from rollout.changes import owing
 from rollout.edge import RELEASE_HEADER
 from rollout.names import Names
+from rollout.settings import PRODUCTION
 
 EDGE_SECONDS = 3
 
@@ -52,6 +53,7 @@ class Look:
     timetable: bool = False
     """Whether the stack file wants a scheduler."""
     backups: Scheduled | None = None
+    production: bool = False
     unknown: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -86,6 +88,7 @@ def look(place: Place) -> Look:
         at=datetime.now(UTC),
         owing=found.pop("emergencies") or (),
         timetable=timetable,
+        production=configuration.get("environment") == PRODUCTION,
         unknown=unknown,
         **found,
     )

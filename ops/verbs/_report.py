@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ops.observe import Observation
+from ops.verbs._drilled import Drilled
 from ops.verbs._health import crew, live, problems, services
 from ops.verbs._look import Look
 from ops.verbs._paper import moment, plural, span, when
@@ -145,10 +146,17 @@ def restored(look: Look) -> list[Restored]:
     return [one for number, one in enumerate(found) if one.kept or number == 0]
 
 
+def drilled(look: Look) -> Drilled | None:
+    """None where the host can't be seen."""
+    if look.observation is None:
+        return None
+    return Drilled.of(look.observation.view.state.markers, look.at, needed=look.production)
+
+
 def report(look: Look) -> dict[str, Any]:
     """A stable shape: keys are added, not renamed."""
     pointer, found = live(look), problems(look)
-    crews = workers(look)
+    crews, held = workers(look), drilled(look)
     return {
         "stack": look.stack,
         "host": look.host,
@@ -168,6 +176,7 @@ def report(look: Look) -> dict[str, Any]:
         "emergencies": list(look.owing),
         "restored": [one.model_dump(mode="json") for one in restored(look)],
         "backups": _backups(look.backups),
+        "drill": held.values() if held else None,
         **_remembered(look.observation.view.state if look.observation else None),
     }
 

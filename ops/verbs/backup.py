@@ -23,7 +23,7 @@ from ops.backup.verify import Verify
 from ops.backup.volumes import volumes
 from ops.backup.wal import Shipping
 from ops.engine import Engine
-from ops.errors import OpsError
+from ops.errors import HostUnreachable, OpsError
 from ops.observe import observe
 from ops.rehearsal.scratch import Scratch
 from ops.steps._signals import Stopped, listening
@@ -32,6 +32,7 @@ from ops.steps.backup import megabytes
 from ops.verbs._backup_kind import BackupKind
 from ops.verbs._database import live_image, ourselves
 from ops.verbs._database import settings as settings_of
+from ops.verbs._drilled import Drilled
 from ops.verbs._exit import DONE, FAILED, Interrupted
 from ops.verbs._log_report import LogReport
 from ops.verbs._paper import BAD, MAYBE, OK, paint, plural, say, when
@@ -269,23 +270,42 @@ def listed(place: Place, *, as_json: bool = False) -> int:
 
 
 def status(place: Place, *, as_json: bool = False) -> int:
-    """Exit code 0: a dump when one was due, a restore that worked, every place at hand, and the
-    database's log away from the host."""
+    """Exit code 0: a dump when one was due, a restore that worked, every place at hand, the
+    database's log away from the host, and in production a good drill in time."""
     now = datetime.now(UTC)
     with _opened(place) as found:
         catalogues = found.catalogues()
         report = Report.of(catalogues, now, found)
         log = LogReport.of(place, found, catalogues, now)
-    is_well = report.is_well and (log is None or log.is_well)
+    drilled = _drilled(place, now)
+    parts = (report, log, drilled)
+    is_well = all(part.is_well for part in parts if part)
     if as_json:
-        own = {"well": is_well, "log": log.values() if log else None}
+        own = {
+            "well": is_well,
+            "log": log.values() if log else None,
+            "drill": drilled.values() if drilled else None,
+        }
         say(json.dumps({**report.values(), **own}, indent=2))
         return DONE if is_well else FAILED
     for text in report.screen():
         say(text)
     for ok, words in log.lines() if log else ():
         say(_mark(ok, words))
+    if drilled and (drilled.held or drilled.needed):
+        say(_mark(drilled.is_well, drilled.words))
     return DONE if is_well else FAILED
+
+
+def _drilled(place: Place, now: datetime) -> Drilled | None:
+    """None where the host can't say: `ytops status` tells why."""
+    try:
+        markers = observe(place.docker, place.names).view.state.markers
+    except HostUnreachable:
+        raise
+    except OpsError:
+        return None
+    return Drilled.of(markers, now, needed=is_offsite(place))
 
 
 def key(place: Place) -> int:

@@ -12,15 +12,17 @@ from ops.docker import Docker
 from ops.drill.site import Site, make_room, standing
 from ops.drill.story import Story
 from ops.errors import OpsError
+from ops.observe import observe
 from ops.steps._signals import Stopped, listening
 from ops.steps._voice import Voice
 from ops.verbs._database import ourselves
 from ops.verbs._database import settings as settings_of
 from ops.verbs._exit import DONE, FAILED, Interrupted, Misused
+from ops.verbs._hold import remember as on_the_host
 from ops.verbs._paper import BAD, OK, paint, say
 from ops.verbs._place import Place
 from ops.verbs.rehearse import line
-from rollout.drills import PAGE, STACK, metrics, page, span
+from rollout.drills import MARKER, PAGE, STACK, metrics, page, remember, remembered, span
 from rollout.records import DRILLS, Drill, Status, drill_path
 from rollout.settings import Settings
 
@@ -50,6 +52,7 @@ def drill(
             say(f"The newest backup of {place.stack}, recovered on {docker.host}")
             record = story.go(site)
             _write(place.root, voice, [*held, record], metrics_file)
+            _remember(place, record)
             site.kept = keep
     except Stopped:
         raise Interrupted("Stopped; the drill is removed, and nothing was recorded.") from None
@@ -103,6 +106,15 @@ def _write(root: Path, voice: Voice, held: list[Drill], metrics_file: Path | Non
     records.place(root / PAGE, voice.clean(page(held)))
     if metrics_file:
         records.place(metrics_file, metrics(held, last.stack))
+
+
+def _remember(place: Place, record: Drill) -> None:
+    """On the host of the stack, which may be what was lost: the drill is none the worse for it."""
+    try:
+        before = remembered(observe(place.docker, place.names).view.state.markers)
+        on_the_host(place, MARKER, remember(before, record).model_dump_json())
+    except OpsError as error:
+        say(f"The host of {place.stack} does not know of it: {str(error).splitlines()[0]}")
 
 
 def _held(root: Path) -> list[Drill]:

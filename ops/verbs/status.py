@@ -114,6 +114,10 @@ def _backups(seen: Look) -> Iterator[str]:
         yield _row("backups", f"{mark} {'; '.join([seen.backups.words(seen.at), *wrong])}")
     elif "backups" in seen.unknown:
         yield _row("backups", f"{MAYBE} {seen.unknown['backups']}")
+    drilled = report.drilled(seen)
+    if drilled and (drilled.held or drilled.needed):
+        mark = paint(OK, "green") if drilled.is_well else paint(MAYBE, "yellow")
+        yield _row("drill", f"{mark} {drilled.words}")
 
 
 def _agenda(seen: Look) -> Iterator[str]:

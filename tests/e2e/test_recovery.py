@@ -90,6 +90,7 @@ def test_a_drill_recovers_beside_what_serves_and_clears_away_one_that_was_killed
     assert "was left standing: it is removed" in good.text
     assert not load.failures, load.summary()
     assert _left() == []
+    assert "last good drill" in backed_up.ytops("status").text
     record = _record(backed_up)
     assert record["verdict"] == "pass"
     assert record["rows"]["public.users"] == int(backed_up.sql("SELECT count(*) FROM users"))

@@ -13,9 +13,11 @@ from ops.observe import Observation
 from ops.scheduler.report import Last, Report
 from ops.verbs._health import problems
 from ops.verbs._look import Answer, Look
+from ops.verbs._paper import MAYBE
 from ops.verbs._report import report
 from ops.verbs._scheduled import Scheduled, _read
 from ops.verbs.status import screen
+from rollout.drills import MARKER, Remembered
 from rollout.names import node
 from rollout.schedule import Newest
 from rollout.state import Hold, Pending, Slot
@@ -242,6 +244,25 @@ def test_a_scheduler_that_is_gone_is_a_problem_only_where_one_is_wanted() -> Non
 def test_what_is_wrong_with_the_backups_is_said(changes: dict[str, Any], problem: str) -> None:
     assert problems(backups(**changes)) == [problem]
     assert f"; {problem}" in text(backups(**changes))
+
+
+def drilled(*, days: int, well: bool = True, production: bool = True) -> Look:
+    good = NOW - timedelta(days=days)
+    held = Remembered(at=good if well else NOW - timedelta(hours=1), well=well, good=good)
+    markers = {MARKER: held.model_dump_json()}
+    return look(production=production, observation=observation(markers=markers))
+
+
+def test_the_last_good_drill_is_on_the_screen_and_in_production_its_lack() -> None:
+    assert "drill     ✓ last good drill 2026-11-19 12:00 UTC (3 days ago)" in text(drilled(days=3))
+    assert "; one failed 2026-11-22 11:00 UTC" in text(drilled(days=3, well=False))
+    late = drilled(days=9)
+    assert "; one is wanted every 7 days. Next: `ytops drill`" in text(late)
+    assert report(late)["drill"]["overdue"] is True
+    assert "every 7 days" not in text(drilled(days=9, production=False))
+    none = f"drill     {MAYBE} no drill was held yet. Next: `ytops drill`"
+    assert none in text(look(production=True))
+    assert "drill" not in text(look())
 
 
 def test_a_backup_that_has_only_just_become_due_is_no_problem() -> None:

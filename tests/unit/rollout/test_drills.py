@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 
 from rollout.drills import (
+    MARKER,
     PAGE,
     STACK,
     configuration,
+    is_overdue,
     judged,
     key_rows,
     metrics,
     page,
+    remember,
+    remembered,
     span,
     version_of,
 )
@@ -50,6 +54,26 @@ def drill(*seconds: float, **changes: Any) -> Drill:
         rpo_goal_seconds=14400,
     )
     return usual.model_copy(update=changes)
+
+
+# What the host remembers
+
+
+def test_a_drill_that_failed_does_not_make_the_host_forget_the_last_good_one() -> None:
+    good = remember(None, judged(drill()))
+    later = BEGAN + timedelta(days=7)
+    failed = remember(good, judged(drill(started=later, rpo_seconds=5 * 3600)))
+    assert (failed.at, failed.well, failed.good) == (later, False, BEGAN)
+    assert remembered({MARKER: failed.model_dump_json()}) == failed
+    assert remembered({MARKER: "what another version wrote"}) is None
+
+
+def test_without_a_good_drill_for_a_week_and_a_day_one_is_overdue() -> None:
+    good = remember(None, judged(drill()))
+    assert not is_overdue(good, BEGAN + timedelta(days=7, hours=20))
+    assert is_overdue(good, BEGAN + timedelta(days=8, hours=1))
+    assert is_overdue(remember(None, judged(drill(rpo_seconds=5 * 3600))), BEGAN)
+    assert is_overdue(None, BEGAN)
 
 
 # The verdict

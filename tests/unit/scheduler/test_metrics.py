@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from ops.scheduler.metrics import Backups
+from ops.scheduler.metrics import Backups, Drills
 from ops.scheduler.report import Last, Report
+from rollout.drills import MARKER, Remembered
 from rollout.schedule import Newest
+from rollout.state import STATE_FILE
 
 AT = datetime(2027, 1, 1, 10, tzinfo=UTC)
 
 
-def text(report: Report) -> str:
+def text(of: Report | Path) -> str:
     registry = CollectorRegistry()
-    registry.register(Backups(report))
+    registry.register(Drills(of) if isinstance(of, Path) else Backups(of))
     return generate_latest(registry).decode()
 
 
@@ -40,3 +44,19 @@ def test_each_kind_task_and_place_has_its_figures() -> None:
     ):
         assert line in said.splitlines()
     assert "ytempire_backup_proved_timestamp_seconds{" not in said
+
+
+def test_the_last_good_drill_is_read_off_what_the_host_remembers(tmp_path: Path) -> None:
+    held = Remembered(at=AT, well=False, good=datetime(2026, 12, 25, 10, tzinfo=UTC))
+    state = {"a key of tomorrow's": 1, "markers": {MARKER: held.model_dump_json()}}
+    (tmp_path / STATE_FILE).write_text(json.dumps(state))
+    said = text(tmp_path)
+    assert "ytempire_drill_last_success 0.0" in said
+    assert "ytempire_drill_last_success_timestamp_seconds 1.7981928e+09" in said
+
+
+def test_where_no_drill_is_known_of_no_moment_is_told(tmp_path: Path) -> None:
+    for content in (None, "{", '{"markers": {}}'):
+        if content is not None:
+            (tmp_path / STATE_FILE).write_text(content)
+        assert not [line for line in text(tmp_path).splitlines() if not line.startswith("#")]

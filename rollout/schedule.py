@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal, get_args
 
 from rollout.backups import Catalogue, Stored, best_copy, together
@@ -23,6 +24,8 @@ Task = Kind | Check
 
 # A backup that is wanted may take so long; then it is missing, and somebody is told.
 LATE = timedelta(hours=1)
+# A restore is tried daily, with as much to spare; and a base backup made.
+UNPROVED = BASE_LATE = timedelta(hours=26)
 # Of a clock that was ahead: a backup from further on says nothing of now.
 SKEW = timedelta(minutes=5)
 
@@ -102,6 +105,13 @@ def last_run(task: Task, now: datetime) -> datetime:
     hour = utc(now).replace(minute=0, second=0, microsecond=0)
     times = (hour - timedelta(hours=back) for back in range(25))
     return next(at for at in times if _asked(task, at))
+
+
+def interval(task: Task) -> timedelta:
+    """The longest that the timetable leaves between two of them."""
+    day = [datetime.fromisoformat(f"2027-01-01T{hour:02}:00:00+00:00") for hour in range(24)]
+    runs = [at for at in day if _asked(task, at)]
+    return max(b - a for a, b in pairwise([*runs, runs[0] + timedelta(days=1)]))
 
 
 def timetable(kinds: Collection[str]) -> tuple[Task, ...]:

@@ -3,6 +3,8 @@ the program in it reads it."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import BaseModel, ConfigDict
 
 from rollout.files import Naming
@@ -20,6 +22,8 @@ WAL = "/wal"  # what was received of the database's log
 DATA = "/var/lib/postgresql/data"  # of the server that restores are tried in
 BEAT = "/run/beat"
 REPORT = "/run/report.json"
+# It goes its round every few seconds; a look at the places may take a minute.
+SILENT = timedelta(minutes=3)
 
 
 def drive(number: int) -> str:

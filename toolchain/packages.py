@@ -1,10 +1,11 @@
 """Debian packages that only the tests need: the other end of an ssh connection, a network outside
-the host, a clock that is wrong, and what a runbook opens a backup with."""
+the host, a clock that is wrong, what a runbook opens a backup with, and who judges alert rules."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from toolchain import places, shell
@@ -20,9 +21,41 @@ def faketime() -> Path | None:
     return next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
+def promtool() -> Path:
+    """Prometheus' own. Only taken out of its package: installed, that would start a server."""
+    return places.cache_root() / "prometheus" / "usr" / "bin" / "promtool"
+
+
 def ensure() -> str:
-    """Have an sshd to start on loopback, libfaketime and the commands. The tests start them,
-    nothing here does."""
+    """Have an sshd to start on loopback, libfaketime, the commands and promtool. The tests start
+    them, nothing here does."""
+    return f"{_installed()}; {_extracted()}"
+
+
+def _extracted() -> str:
+    if promtool().exists():
+        return "promtool is there"
+    if shutil.which("apt-get") is None:
+        raise UnmetError(
+            "The tests of the alert rules need promtool.",
+            remedy=f"put it at {promtool()}: it comes with every release of Prometheus",
+        )
+    log = places.cache_root() / "logs" / "packages.log"
+    promtool().parent.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        shell.run(["apt-get", "update"], label="apt-get update", log=log)
+    with tempfile.TemporaryDirectory(dir=places.cache_root()) as folder:
+        here = Path(folder)
+        label = "apt-get download prometheus"
+        shell.run(["apt-get", "download", "prometheus"], label=label, log=log, cwd=here)
+        (package,) = here.glob("prometheus_*.deb")
+        target = ["--extract", str(package), str(here / "prometheus")]
+        shell.run(["dpkg-deb", *target], label="taking promtool out of it", log=log)
+        (here / "prometheus" / "usr" / "bin" / "promtool").replace(promtool())
+    return "promtool taken out of prometheus"
+
+
+def _installed() -> str:
     if SSHD.exists() and all(map(shutil.which, COMMANDS)) and faketime():
         return f"sshd, libfaketime, {', '.join(COMMANDS)} are there"
     command = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]

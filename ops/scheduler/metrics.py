@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ops.errors import OpsError
+from ops.scheduler.desk import configured
 from ops.scheduler.report import Report
 from rollout.drills import Remembered, remembered
-from rollout.scheduler import ADDRESS_VARIABLE, CONTROL, PORT
+from rollout.scheduler import ADDRESS_VARIABLE, CONTROL, PORT, SchedulerConfig, drive
 from rollout.state import STATE_FILE
 
 # Moments, not ages: an age stands still when the scheduler does.
@@ -74,6 +77,32 @@ class Backups(Collector):
         )  # fmt: skip
 
 
+class Drives(Collector):
+    """Asked at each scrape. root: the drives' paths are below it."""
+
+    def __init__(self, read: Callable[[], SchedulerConfig], root: Path = Path("/")) -> None:
+        self._read, self._root = read, root
+
+    def collect(self) -> Iterable[Metric]:
+        room = dict(self._room())
+        yield _gauge(
+            "ytempire_backup_place_free_bytes", "What a drive has left for backups.", ["place"],
+            [((place,), float(found.f_bavail * found.f_frsize)) for place, found in room.items()],
+        )  # fmt: skip
+        yield _gauge(
+            "ytempire_backup_place_size_bytes", "All that a drive holds.", ["place"],
+            [((place,), float(found.f_blocks * found.f_frsize)) for place, found in room.items()],
+        )  # fmt: skip
+
+    def _room(self) -> Iterator[tuple[str, os.statvfs_result]]:
+        """What can't be asked is told by others: that a drive is away, that there is no
+        configuration."""
+        with suppress(OpsError):
+            for number, place in enumerate(self._read().backups.drives):
+                with suppress(OSError):
+                    yield place, os.statvfs(self._root / drive(number).lstrip("/"))
+
+
 class Drills(Collector):
     """The host's own word, read at each scrape. A moment that is not known is left out: absence is
     what an alert asks for."""
@@ -108,6 +137,7 @@ class Drills(Collector):
 def serve(report: Report) -> None:
     registry = CollectorRegistry()
     registry.register(Backups(report))
+    registry.register(Drives(configured))
     registry.register(Drills())
     start_http_server(PORT, os.environ.get(ADDRESS_VARIABLE, "127.0.0.1"), registry)
 

@@ -14,6 +14,7 @@ from ops.verbs._paper import when
 from ops.verbs._place import Place
 from rollout.backups import Catalogue
 from rollout.recovery import Range, bases_of, ranges
+from rollout.schedule import BASE_LATE
 from rollout.wal import (
     CLOSE_SECONDS,
     LATE,
@@ -32,8 +33,6 @@ exec psql -X -qAt -v ON_ERROR_STOP=1 -U "${{POSTGRES_USER:-postgres}}" -d templa
             'behind', pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn))
             FROM pg_replication_slots WHERE slot_name = '{SLOT}'))"
 """
-# A base backup is made daily.
-BASE_LATE = timedelta(hours=26)
 
 
 @dataclass(frozen=True)

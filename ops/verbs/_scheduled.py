@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ops.docker import Docker
 from ops.errors import OpsError
 from ops.verbs._paper import moment, span, when
 from rollout.names import Names
 from rollout.schedule import LATE
-from rollout.scheduler import REPORT
-
-# It goes its round every few seconds; a look at the places may take a minute.
-SILENT = timedelta(minutes=3)
+from rollout.scheduler import REPORT, SILENT
 
 
 @dataclass(frozen=True)

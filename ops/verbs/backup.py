@@ -43,12 +43,9 @@ from rollout.backups import Catalogue, Folder, Stored, best_copy, overdue, toget
 from rollout.files import PARTS, Naming
 from rollout.judge import is_verified
 from rollout.retention import DUMPS, Kind, Listing, Series, full_series
+from rollout.schedule import LATE, UNPROVED
 from rollout.settings import Settings
 from rollout.wal import piece_of
-
-# A dump that is wanted may take so long; a restore is tried daily, with as much to spare.
-LATE = timedelta(hours=1)
-UNPROVED = timedelta(hours=26)
 
 
 def run_kind(place: Place, kind: BackupKind, *, full: bool = False, now: bool = False) -> int:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from ops.scheduler.metrics import Backups, Drills
+from ops.scheduler.desk import configured
+from ops.scheduler.metrics import Backups, Drills, Drives
 from ops.scheduler.report import Last, Report
 from rollout.drills import MARKER, Remembered
 from rollout.schedule import Newest
 from rollout.state import STATE_FILE
+from tests.unit.scheduler.test_loop import CONFIG
 
 AT = datetime(2027, 1, 1, 10, tzinfo=UTC)
 
@@ -60,3 +63,20 @@ def test_where_no_drill_is_known_of_no_moment_is_told(tmp_path: Path) -> None:
         if content is not None:
             (tmp_path / STATE_FILE).write_text(content)
         assert not [line for line in text(tmp_path).splitlines() if not line.startswith("#")]
+
+
+def test_a_drive_tells_its_room_and_one_that_is_away_tells_none(tmp_path: Path) -> None:
+    (tmp_path / "drives" / "0").mkdir(parents=True)
+    registry = CollectorRegistry()
+    registry.register(Drives(lambda: CONFIG, tmp_path))
+    said = generate_latest(registry).decode()
+    first, second = CONFIG.backups.drives
+    size = float(re.findall(rf'_place_size_bytes{{place="{first}"}} (.+)', said)[0])
+    assert 0 < float(re.findall(rf'_place_free_bytes{{place="{first}"}} (.+)', said)[0]) < size
+    assert second not in said
+
+
+def test_without_a_configuration_no_drive_is_told_of(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    registry.register(Drives(lambda: configured(tmp_path), tmp_path))
+    assert "place=" not in generate_latest(registry).decode()

@@ -16,9 +16,15 @@ from rollout.records import Artifact
 BUNDLE = "bundle.tar.zst.age"
 # Told how many bytes have come so far.
 Heard = Callable[[int], None]
+# Of a job with several stages: the stage, how many bytes of it, of how many.
+Watch = Callable[[str, int, int], None]
 
 
 def _unheard(_bytes: int) -> None:
+    pass
+
+
+def unwatched(_stage: str, _done: int, _total: int) -> None:
     pass
 
 

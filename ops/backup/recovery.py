@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from ops.backup.opening import Damaged, opened, read
+from ops.backup.opening import Damaged, Watch, opened, read, unwatched
 from ops.backup.packing import Identity
 from ops.backup.place import Place
 from ops.backup.shell import LONG_SECONDS, Shell
@@ -19,7 +19,7 @@ from ops.errors import StepFailed
 from ops.rehearsal.scratch import conf
 from rollout.recovery import Chain
 from rollout.settings import Postgres
-from rollout.wal import Piece
+from rollout.wal import SEGMENT_BYTES, Piece
 
 POLL_SECONDS = 0.3
 MEMORY_MB = 256
@@ -88,6 +88,7 @@ class Recovery:
     client: dict[str, str]
     settings: Postgres
     identity: Identity
+    watch: Watch = unwatched
 
     def go(self, place: Place, reach: Chain, at: datetime | None = None) -> str:
         """Without a time: to the end of the log. The time of the last transaction in it. Raises
@@ -96,7 +97,9 @@ class Recovery:
         for piece in reach.histories:
             self._feed_one(place, piece, started=False)
         self._start(at)
-        for piece in reach.segments:
+        whole = len(reach.segments) * SEGMENT_BYTES
+        for number, piece in enumerate(reach.segments):
+            self.watch("log", number * SEGMENT_BYTES, whole)
             if self._feed_one(place, piece, started=True):
                 break
         self.shell.must(END, self.folder)
@@ -107,8 +110,12 @@ class Recovery:
 
     def _unpack(self, place: Place, reach: Chain) -> None:
         (artifact,) = reach.base.artifacts
+
+        def heard(done: int) -> None:
+            self.watch("base", done, artifact.bytes)
+
         with self.shell.pipe(UNPACK, self.folder, gives=False) as target:
-            read(place, artifact, target, self.identity)
+            read(place, artifact, target, self.identity, heard)
             answer = target.finish(LONG_SECONDS)
         if answer.code:
             raise Damaged(f"{artifact.key} does not unpack: {answer.out.strip()}")

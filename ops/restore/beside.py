@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ops.backup.opening import Damaged
+from ops.backup.opening import Damaged, Watch
 from ops.backup.shell import Pipe
 from ops.docker import Docker
 from ops.errors import OpsError
@@ -23,9 +22,6 @@ from rollout import migrations
 from rollout.backups import differing_rows
 from rollout.dumps import COUNT_ROWS
 from rollout.restores import SPARE_BYTES, missing_roles, quoted, renamed, wanting
-
-# Bytes of how many, of which stage: for whoever shows it.
-Watch = Callable[[str, int, int], None]
 
 MOST_JOBS = 8
 SIZE_SECONDS = 2.0  # between two questions for how large it is by now

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import IO, Any, cast
 
-from ops.backup.opening import read_index, read_pack
+from ops.backup.opening import Watch, read_index, read_pack, unwatched
 from ops.backup.packing import Identity, Writer
 from ops.backup.place import Place
 from ops.backup.shell import Shell
@@ -40,6 +40,7 @@ class Source:
     copies: Sequence[Copy]
     identity: Identity
     say: Say
+    watch: Watch = unwatched
     _told: set[str] = field(default_factory=set)
 
     def index(self) -> Index:
@@ -52,6 +53,13 @@ class Source:
 
     def write(self, index: Index, entries: Sequence[Entry], target: Writer) -> int:
         """All of these as tar, content last; its bytes. Raises OpsError where content is lost."""
+        size, passed = sum(entry.size for entry in entries), 0
+
+        def written(more: int) -> None:
+            nonlocal passed
+            passed += more
+            self.watch("files", passed, size)
+
         with tarfile.open(
             fileobj=cast(IO[bytes], _Out(target)),
             mode="w|",
@@ -63,17 +71,19 @@ class Source:
                 if not entry.pieces:
                     tar.addfile(_info(entry))
             packs = {piece: pack for pack in index.packs for piece in pack.pieces}
-            self._small(index, packs, [e for e in entries if len(e.pieces) == 1], tar)
+            small = [entry for entry in entries if len(entry.pieces) == 1]
+            for entry in self._small(index, packs, small, tar):
+                written(entry.size)
             for entry in entries:
                 if len(entry.pieces) > 1:
-                    content = _Content(self._pieces(index, packs, entry))
+                    content = _Content(self._pieces(index, packs, entry), written)
                     tar.addfile(_info(entry), cast(IO[bytes], content))
-        return sum(entry.size for entry in entries)
+        return size
 
     def _small(
         self, index: Index, packs: dict[str, Pack], entries: list[Entry], tar: tarfile.TarFile
-    ) -> None:
-        """Pack by pack, each read once."""
+    ) -> Iterator[Entry]:
+        """Pack by pack, each read once; those that are written."""
         wanted: dict[str, list[Entry]] = {}
         for entry in entries:
             wanted.setdefault(entry.pieces[0], []).append(entry)
@@ -83,6 +93,7 @@ class Source:
                 for entry in wanted[name]:
                     tar.addfile(_info(entry), io.BytesIO(piece))
                     cast(Any, tar).members.clear()  # it would keep all of them
+                    yield entry
 
     def _pieces(self, index: Index, packs: dict[str, Pack], entry: Entry) -> Iterator[bytes]:
         """In their order. Those that follow each other lie in one pack, as a rule."""
@@ -118,9 +129,10 @@ class Source:
 
 @dataclass
 class _Content:
-    """What the pieces of one file give, as tar reads it."""
+    """What the pieces of one file give, as tar reads it; `told` of the bytes of each part."""
 
     pieces: Iterator[bytes]
+    told: Callable[[int], None]
     _open: io.BytesIO = field(default_factory=io.BytesIO)
 
     def read(self, size: int = -1, /) -> bytes:
@@ -128,6 +140,7 @@ class _Content:
         while len(found) < size and (piece := next(self.pieces, b"")):
             self._open = io.BytesIO(piece)
             found += self._open.read(size - len(found))
+        self.told(len(found))
         return found
 
 

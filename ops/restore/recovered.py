@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from ops.backup.opening import Heard
+from ops.backup.opening import Heard, Watch
 from ops.backup.packing import Identity, Writer
 from ops.backup.place import Place
 from ops.backup.recovery import Recovery
@@ -65,10 +65,11 @@ def recovered(
     moment: datetime,
     key: Identity,
     say: Say,
+    watch: Watch,
 ) -> Iterator[RecoveredSource]:
     """While it stands. Nothing of it reaches the live database before it is a source."""
     with trial.bare(say) as folder:
-        recovery = Recovery(trial.shell, folder, trial.client, postgres, key)
+        recovery = Recovery(trial.shell, folder, trial.client, postgres, key, watch)
         last = recovery.go(at, reach, moment)
         say(f"Recovered: the last transaction is of {last}" if last else "Recovered")
         yield RecoveredSource(trial, at.name, _expected(trial, reach, moment))

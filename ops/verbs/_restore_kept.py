@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from ops.verbs._exit import DONE, FAILED, Interrupted, Misused
 from ops.verbs._paper import BAD, paint, plural, say, when
 from ops.verbs._place import Place
 from ops.verbs._store import configured, image, is_offsite
+from ops.verbs._transfer import Transfer
 from ops.verbs.rehearse import line
 from rollout.backups import Catalogue, Folder, Stored, together
 from rollout.bucket_policies import Identity
@@ -115,8 +116,8 @@ def dismiss(place: Place) -> int:
 
 def _to_folder(place: Place, asked: Asked, to: Path) -> int:
     _fresh(to)
-    with _copies(place, asked) as copies:
-        source = Source(copies, _key(place, asked), say)
+    with _copies(place, asked) as copies, closing(Transfer()) as transfer:
+        source = Source(copies, _key(place, asked), transfer.say, transfer)
         index = source.index()
         chosen = _chosen(index, asked)
         begun = time.monotonic()
@@ -136,6 +137,7 @@ def _to_folder(place: Place, asked: Asked, to: Path) -> int:
                 process.kill()
                 raise
             words = process.stderr.read().decode(errors="replace").strip()
+        transfer.close()
         if process.returncode:
             raise OpsError(f"tar can't write {to}: {words}")
         _tell(copies[0], chosen, size, time.monotonic() - begun, str(to))
@@ -144,8 +146,8 @@ def _to_folder(place: Place, asked: Asked, to: Path) -> int:
 
 def _into_volume(place: Place, asked: Asked) -> int:
     """Beside, and then into place; what is replaced is set aside."""
-    with _copies(place, asked, writes=True) as copies:
-        source = Source(copies, _key(place, asked), say)
+    with _copies(place, asked, writes=True) as copies, closing(Transfer()) as transfer:
+        source = Source(copies, _key(place, asked), transfer.say, transfer)
         index = source.index()
         chosen = _chosen(index, asked)
         volume = place.names.volume(PART)
@@ -157,6 +159,7 @@ def _into_volume(place: Place, asked: Asked) -> int:
         begun = time.monotonic()
         with volumes(place.docker, place.names, image(place), [PART], writes=True) as shell:
             size = _stage(shell, source, index, parents(index, chosen))
+            transfer.close()
             stood, left = merge(shell, PART, f"{datetime.now(UTC):{STAMP}}")
         _tell(copies[0], chosen, size, time.monotonic() - begun, volume)
         if stood:

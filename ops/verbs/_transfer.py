@@ -11,6 +11,7 @@ from ops.steps.backup import megabytes
 from ops.verbs._paper import is_terminal, say, span
 
 LINE_SECONDS = 10.0
+BAR_SECONDS = 0.1  # whoever tells of each block need not think of how often
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Transfer:
     _stage: str = ""
     _begun: float = 0.0
     _said: float = 0.0
+    _shown: float = 0.0
     _bar: Any = field(default=None, repr=False)
     _task: Any = field(default=None, repr=False)
 
@@ -31,10 +33,21 @@ class Transfer:
             if is_terminal():
                 self._bar, self._task = _bar(stage, total)
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=max(total, done) or None)
+            if now - self._shown >= BAR_SECONDS or done >= total:
+                self._shown = now
+                self._bar.update(self._task, completed=done, total=max(total, done) or None)
         elif now - self._said >= LINE_SECONDS:
             self._said = now
             say(line(stage, done, total, now - self._begun))
+
+    def say(self, words: str) -> None:
+        """Above the bar, where there is one."""
+        if self._bar is None:
+            say(words)
+        else:
+            from rich.text import Text
+
+            self._bar.console.print(Text.from_ansi(words))
 
     def close(self) -> None:
         if self._bar is not None:

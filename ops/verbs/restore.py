@@ -156,7 +156,9 @@ def to_a_time(place: Place, wanted: str, *, from_place: str = "", yes: bool = Fa
         _confirm(place, yes)
         scratch = Scratch(place.docker, place.names, work.settings, work.server.image, ourselves())
         key, postgres = keys.identity(work.settings.backups), work.settings.postgres
-        with recovered(ScratchTrial(scratch), postgres, at, reach, moment, key, say) as source:
+        trial, transfer = ScratchTrial(scratch), work.transfer
+        with recovered(trial, postgres, at, reach, moment, key, transfer.say, transfer) as source:
+            transfer.close()
             story = _from(work, [source])
             story.check()
             return _take_place(work, story)

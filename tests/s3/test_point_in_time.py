@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import Any
 import pytest
 
 from ops.backup import packing
+from ops.verbs import _transfer, restore
 from ops.verbs import backup as verb
-from ops.verbs import restore
 from ops.verbs._exit import DONE, FAILED, Failed, Misused
 from ops.verbs._place import Place
 from rollout.postgres import hba, postgresql_conf
@@ -226,13 +227,18 @@ def test_a_base_backup_and_the_log_are_proved_by_a_recovery(
     assert entry["restored"] is True
 
 
-def test_a_dropped_table_is_back_as_it_was_just_before(site: Site) -> None:
+def test_a_dropped_table_is_back_as_it_was_just_before(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_transfer, "LINE_SECONDS", -1)  # a log gets every line
     site.sql("INSERT INTO users VALUES (9001, 'before it happened')")
     before = site.now()
     site.sql("INSERT INTO users VALUES (9002, 'a moment later')", "DROP TABLE users")
     assert verb.run_wal(site.place, now=True) == DONE
     assert restore.to_a_time(site.place, before, yes=True) == DONE
     assert site.sql("SELECT name FROM users WHERE id >= 9000") == "before it happened"
+    told = re.findall(r"^(base|log|read|load): .* of .*/s", capsys.readouterr().out, re.MULTILINE)
+    assert list(dict.fromkeys(told)) == ["base", "log", "read", "load"]
 
 
 def test_nothing_after_a_time_is_no_reason_to_miss_it(site: Site) -> None:

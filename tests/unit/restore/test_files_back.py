@@ -130,6 +130,17 @@ def test_every_file_is_made_of_its_pieces_in_their_order() -> None:
     assert unpacked(source, index.entries, index) == WHOLE
 
 
+def test_what_has_come_of_how_much_is_told_on_the_way() -> None:
+    source, told = backup(Kept("drive1")), list[tuple[str, int, int]]()
+    source.watch = lambda *what: told.append(what)
+    index = source.index()
+    source.write(index, index.entries, io.BytesIO())
+    whole = sum(map(len, WHOLE.values()))
+    assert told[0] == ("files", len(A), whole)
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert told[-1] == ("files", whole, whole)
+
+
 def test_folders_come_first_with_what_belongs_to_them() -> None:
     source = backup(Kept("drive1"))
     index, stream = source.index(), io.BytesIO()

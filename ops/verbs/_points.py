@@ -21,7 +21,8 @@ def screen(
     for _, text in sorted(rows, key=lambda row: row[0], reverse=True):
         yield text
     if not points:
-        yield "There is no restore point. Next: `ytops backup run`"
+        what = "backup yet" if dumps else "restore point"
+        yield f"There is no {what}. Next: `ytops backup run`"
     for one in kept:
         yield kept_words(one, now)
     if kept:

@@ -79,6 +79,12 @@ def test_what_a_deploy_took_stands_among_the_points_with_the_release_that_it_cam
     ]  # fmt: skip
 
 
+def test_without_a_backup_a_deploy_s_dump_is_no_reason_to_say_that_there_is_nothing() -> None:
+    dump = DeployDump("x", NOW, "1.1.0+bbbb", 1)
+    assert list(points_screen([], [], NOW))[-1].startswith("There is no restore point. Next:")
+    assert list(points_screen([], [], NOW, [dump]))[-1].startswith("There is no backup yet. Next:")
+
+
 def test_a_log_gets_a_line_now_and_then_with_rate_and_time_left() -> None:
     assert _transfer.line("read", 500_000_000, 2_000_000_000, 10) == (
         "read: 500.0 MB of 2000.0 MB, 50.0 MB/s, 30 s left"

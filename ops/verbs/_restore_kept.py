@@ -24,6 +24,7 @@ from ops.restore.files import DISMISS, STAGE, UNPACK, Copy, Source, merge, paren
 from ops.steps._signals import Stopped, listening
 from ops.steps.backup import megabytes
 from ops.verbs._backup_kind import Kept
+from ops.verbs._confirm import confirm
 from ops.verbs._database import ourselves
 from ops.verbs._database import settings as settings_of
 from ops.verbs._exit import DONE, FAILED, Interrupted, Misused
@@ -155,7 +156,7 @@ def _into_volume(place: Place, asked: Asked) -> int:
             f"{plural(len(chosen), 'path')} of {copies[0].stored.folder} come back into {volume}. "
             "What is newer there of the same name is set aside; everything else stays."
         )
-        _confirm(place, asked)
+        confirm(place, asked.yes)
         begun = time.monotonic()
         with volumes(place.docker, place.names, image(place), [PART], writes=True) as shell:
             size = _stage(shell, source, index, parents(index, chosen))
@@ -360,17 +361,6 @@ def _key(place: Place, asked: Asked) -> packing.Identity:
     except OSError as error:
         raise Misused(f"--identity: {asked.identity} can't be read: {error.strerror}.") from None
     return packing.identity(next((li for li in lines if li.strip() and not li.startswith("#")), ""))
-
-
-def _confirm(place: Place, asked: Asked) -> None:
-    if asked.yes:
-        return
-    try:
-        typed = input(f"Type {place.stack} to go on: ")
-    except EOFError:
-        typed = ""
-    if typed.strip() != place.stack:
-        raise Misused("Nothing was touched. Next: this again, and type the stack's name, or --yes")
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from ops.restore.story import Restore
 from ops.steps._signals import Stopped, listening
 from ops.steps._voice import Voice
 from ops.steps.backup import megabytes
+from ops.verbs._confirm import confirm
 from ops.verbs._database import live_image, ourselves
 from ops.verbs._database import settings as settings_of
 from ops.verbs._exit import DONE, FAILED, Failed, Interrupted, Misused
@@ -137,7 +137,7 @@ def restore(place: Place, wanted: str, *, from_place: str = "", yes: bool = Fals
         story.check()
         for text in words:
             say(text)
-        _confirm(place, yes)
+        confirm(place, yes)
         return _take_place(work, story)
 
 
@@ -153,7 +153,7 @@ def to_a_time(place: Place, wanted: str, *, from_place: str = "", yes: bool = Fa
             f"segments of WAL, until {reach.reached:%Y-%m-%d %H:%M:%S} UTC at most"
         )
         say(_lost_words(work, moment))
-        _confirm(place, yes)
+        confirm(place, yes)
         scratch = Scratch(place.docker, place.names, work.settings, work.server.image, ourselves())
         key, postgres = keys.identity(work.settings.backups), work.settings.postgres
         trial, transfer = ScratchTrial(scratch), work.transfer
@@ -322,22 +322,6 @@ def _lost_words(work: Work, taken: datetime) -> str:
     )
 
 
-def _confirm(place: Place, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Misused(
-            f"This wants {place.stack} typed, and nobody can type here. Nothing was touched.\n"
-            "Next: the same command with `--yes`."
-        )
-    try:
-        answer = input(f"Type the stack's name, {place.stack}, to go on: ")
-    except EOFError:
-        answer = ""
-    if answer.strip() != place.stack:
-        raise Failed("Nothing was touched.")
-
-
 # Back again, and no way back
 
 
@@ -350,7 +334,7 @@ def undo(place: Place, *, yes: bool = False) -> int:
         back = kept[0]
         say(kept_words(back, datetime.now(UTC)))
         say(f"What was written to {work.server.database} since is set aside in its turn")
-        _confirm(place, yes)
+        confirm(place, yes)
         with deploys_held(place, f"{back.name} comes back"):
             table_ = work.settings.backend.migrations_table
             beside = Beside.on(work.server, work.settings.postgres.memory, work.transfer)
@@ -374,7 +358,7 @@ def dismiss(place: Place, *, yes: bool = False) -> int:
         if not kept:
             say("No database is set aside.")
             return DONE
-        _confirm(place, yes)
+        confirm(place, yes)
         for one in kept:
             swap.drop(work.server, one.name)
             gone = one.note.model_copy(update={"kept": ""})

@@ -26,7 +26,7 @@ test: setup check s3 e2e ## everything: format, lint, types, unit, policies, S3,
 
 s3: ## the backup bucket: the real engine and AWS provider, S3 by moto
 	@$(PYTHON) -m toolchain packages
-	@$(SANDBOX) && pytest tests/s3
+	@$(SANDBOX) && pytest tests/s3 -n 2 --dist loadfile
 
 e2e: ## end to end: the real engine, real Docker
 	@$(PYTHON) -m toolchain packages

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from tests.s3.store import CREDENTIALS, REGION, Moto
 from tests.unit.stack_files import raw
 
 IMAGE = "ytempire-sandbox/postgres:15"
-BUCKET = "backups"
+LIVE_RELEASE = "1.0.0+aaaaaaaaaaaa"
 PASSWORD = "a-password-that-nobody-is-told"
 TABLES = """
 CREATE ROLE reader LOGIN PASSWORD 'somebody-s';
@@ -40,18 +41,27 @@ INSERT INTO django_migrations (app, name) VALUES ('app', '0001_initial'), ('app'
 
 @dataclass
 class Site:
-    """A stack of which only the database runs."""
+    """A stack, and its backups."""
 
     place: Place
     moto: Moto
     settings: Settings
 
     @property
+    def bucket(self) -> str:
+        return self.settings.backups.bucket
+
+    @property
     def s3(self) -> Any:
         return self.moto.client("s3")
 
+    def written(self) -> dict[str, str]:
+        """Each key in the bucket, with what tells whether it was written anew."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        return {o["Key"]: o["ETag"] for page in pages for o in page.get("Contents", ())}
+
     def objects(self) -> list[str]:
-        return sorted(o["Key"] for o in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", ()))
+        return sorted(self.written())
 
     def folders(self) -> list[Folder]:
         """The newest first."""
@@ -59,77 +69,101 @@ class Site:
         return sorted(found, reverse=True)
 
     def body(self, key: str) -> bytes:
-        body: bytes = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        body: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return body
 
     def manifest(self, folder: Folder) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.body(folder.key("manifest.json")))
         return found
 
-    def sql(self, query: str, database: str = "ytempire") -> str:
-        name, user = self.place.names.postgres, ("-U", "ytempire", "-d", database)
-        return docker("exec", name, "psql", "-X", "-qAt", *user, "-c", query).strip()
+    def sql(self, *statements: str, database: str = "ytempire") -> str:
+        commands = [word for one in statements for word in ("-c", one)]
+        return docker(
+            "exec", self.place.names.postgres, "psql", "-X", "-qAt", "-U", "ytempire",
+            "-d", database, "-v", "ON_ERROR_STOP=1", *commands,
+        ).strip()  # fmt: skip
 
-    def on_drive(self, drive: str, script: str) -> str:
-        """As root, and as if the volume were a disk: under a listing's nose."""
-        volume = self.place.names.volume(drive)
+    def inside(self, volume: str, script: str) -> str:
+        """As root, in a volume of the stack: a drive is one, and this is under a listing's nose."""
         return docker(
             "run", "--rm", "--user", "0:0", "--network", "none", "--entrypoint", "sh",
-            "--volume", f"{volume}:/drive", "--workdir", "/drive", IMAGE, "-c", script,
+            "--volume", f"{self.place.names.volume(volume)}:/at", "--workdir", "/at",
+            IMAGE, "-c", script,
         )  # fmt: skip
 
 
-@contextmanager
-def standing(moto: Moto, checkout: Path) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
-        found = _site(moto, checkout)
-        for verb in (backup, restore):
-            patch.setattr(verb, "settings_of", lambda place: found.settings)
-        patch.setattr(backup, "_live", lambda place: "1.0.0+aaaaaaaaaaaa")
-        moto.client("s3").create_bucket(
-            Bucket=BUCKET,
-            CreateBucketConfiguration={"LocationConstraint": REGION},
-            ObjectLockEnabledForBucket=True,
-        )
-        try:
-            _start_database(found.place)
-            yield found
-        finally:
-            _remove(found.place)
-
-
-def _site(moto: Moto, checkout: Path) -> Site:
-    """A checkout as the verbs find it, with the key of a backup that nobody else has."""
+def made(moto: Moto, checkout: Path, stack: str, **own: str) -> tuple[Place, Settings]:
+    """A checkout as the verbs find it, with the key of a backup that nobody else has. `stack` gets
+    a suffix of this process; `own`: further settings, which may be secret."""
+    stack = f"{stack}{os.getpid()}"
     secret, public = packing.new_key()
-    stack = f"bk{os.getpid()}"
-    own = {
+    told = {
         "postgresImage": IMAGE,
-        "backupBucket": BUCKET,
+        "backupBucket": f"backups-{stack}",
         "backupRegion": REGION,
         "backupEndpoint": moto.address,
         "backupRecipients": json.dumps([public]),
     }
     (checkout / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
-    lines = [f"  ytempire:{key}: {value}\n" for key, value in own.items()]
+    lines = [f"  ytempire:{key}: {value}\n" for key, value in told.items()]
     (checkout / f"Pulumi.{stack}.yaml").write_text("config:\n" + "".join(lines))
     secrets = {"backupIdentity": secret, "postgresPassword": PASSWORD}
-    settings = load(stack, {**raw("sandbox"), "version": "1.0.0", **own, **secrets})
-    return Site(Place(checkout, stack), moto, settings)
+    settings = load(stack, {**raw("sandbox"), "version": "1.0.0", **told, **secrets, **own})
+    return Place(checkout, stack), settings
 
 
-def _start_database(place: Place) -> None:
-    docker("network", "create", "--internal", place.names.network("data"))
+@contextmanager
+def found_by(site: Site, *verbs: ModuleType, locks: bool = True) -> Iterator[pytest.MonkeyPatch]:
+    """The verbs find the site's settings and its bucket, in which objects can be locked or not."""
+    lock_or_not: Mapping[str, Any] = {"ObjectLockEnabledForBucket": True} if locks else {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        for verb in verbs:
+            patch.setattr(verb, "settings_of", lambda place: site.settings)
+        patch.setattr(backup, "_live", lambda place: LIVE_RELEASE)
+        site.s3.create_bucket(
+            Bucket=site.bucket,
+            CreateBucketConfiguration={"LocationConstraint": REGION},
+            **lock_or_not,
+        )
+        yield patch
+
+
+@contextmanager
+def standing(moto: Moto, checkout: Path) -> Iterator[Site]:
+    place, settings = made(moto, checkout, "bk")
+    found = Site(place, moto, settings)
+    with found_by(found, backup, restore), database(found):
+        yield found
+
+
+@contextmanager
+def database(site: Site) -> Iterator[None]:
+    """Its PostgreSQL with TABLES; afterwards nothing of the stack is left."""
+    try:
+        _start(site.place)
+        yield
+    finally:
+        remove(site.place)
+
+
+def run_postgres(place: Place, *options: str, command: tuple[str, ...] = ()) -> None:
+    """The network, and the server on it when it answers."""
+    names = place.names
+    docker("network", "create", "--internal", names.network("data"))
     docker(
-        "run", "--detach", "--init", "--name", place.names.postgres, "--tmpfs", "/tmp",
-        "--network", place.names.network("data"),
-        "--volume", f"{place.names.volume('backups')}:/backups",
-        "--env", f"POSTGRES_PASSWORD={PASSWORD}",
-        "--env", "POSTGRES_USER=ytempire", "--env", "POSTGRES_DB=ytempire", IMAGE,
+        "run", "--detach", "--init", "--name", names.postgres, "--tmpfs", "/tmp",
+        "--network", names.network("data"), "--volume", f"{names.volume('backups')}:/backups",
+        "--env", f"POSTGRES_PASSWORD={PASSWORD}", "--env", "POSTGRES_USER=ytempire",
+        "--env", "POSTGRES_DB=ytempire", *options, IMAGE, *command,
     )  # fmt: skip
-    ready = ("exec", place.names.postgres, "pg_isready", "--host", "127.0.0.1")
+    ready = ("exec", names.postgres, "pg_isready", "--host", "127.0.0.1")
     wait_until(lambda: "accepting" in docker(*ready, check=False), "PostgreSQL does not start")
+
+
+def _start(place: Place) -> None:
+    run_postgres(place)
     # As the component declares it: the role may into its own database, and no other.
     rules = hba(load("x", {**raw("sandbox"), "version": ""}).postgres, "0.0.0.0/0", "replicator")
     write = 'cat >"$PGDATA/pg_hba.conf" && pg_ctl reload --silent'
@@ -138,8 +172,11 @@ def _start_database(place: Place) -> None:
     docker("exec", "--interactive", place.names.postgres, *sql, stdin=TABLES)
 
 
-def _remove(place: Place) -> None:
-    docker("rm", "--force", "--volumes", place.names.postgres, place.names.part("backup"))
-    docker("network", "rm", place.names.network("data"), check=False)
-    for kept in ("drive1", "drive2", "backups", lock.VOLUME):
-        docker("volume", "rm", "--force", place.names.volume(kept), check=False)
+def remove(place: Place) -> None:
+    """All that a site may have on the host."""
+    names = place.names
+    containers = (names.postgres, names.wal, names.scheduler, names.part("backup"))
+    docker("rm", "--force", "--volumes", *containers, check=False)
+    docker("network", "rm", names.network("data"), check=False)
+    for kept in ("drive1", "drive2", "backups", "media", "wal", "wal-config", lock.VOLUME):
+        docker("volume", "rm", "--force", names.volume(kept), check=False)

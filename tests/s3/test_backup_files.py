@@ -8,15 +8,13 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ops.backup import files, lock, packing
+from ops.backup import files
 from ops.backup import prune as pruning
 from ops.backup.host import HostArgs
 from ops.backup.stores import stores
@@ -27,17 +25,14 @@ from ops.verbs import backup as verb
 from ops.verbs._backup_kind import Kept
 from ops.verbs._database import ourselves
 from ops.verbs._exit import DONE, FAILED, Misused
-from ops.verbs._place import Place
 from ops.verbs._store import configured
 from rollout.backups import Folder, folder_of, still_needed
 from rollout.retention import Series
-from rollout.settings import Settings, load
-from tests.e2e.world import ROOT, docker, wait_until
-from tests.s3.store import CREDENTIALS, REGION, Moto
-from tests.unit.stack_files import raw
+from tests.e2e.world import ROOT, wait_until
+from tests.s3 import site as volumes
+from tests.s3.site import IMAGE, found_by, made, remove
+from tests.s3.store import Moto
 
-IMAGE = "ytempire-sandbox/postgres:15"
-BUCKET = "files"
 # As an app's user leaves them: private, odd, empty, linked, and one of several pieces.
 FILES = r"""
 umask 077
@@ -55,86 +50,27 @@ chown -R 10001:10001 .
 """
 
 
-@dataclass
-class Site:
+class Site(volumes.Site):
     """A stack of which only the volumes are."""
-
-    place: Place
-    moto: Moto
-    settings: Settings
-
-    @property
-    def s3(self) -> Any:
-        return self.moto.client("s3")
-
-    def objects(self) -> dict[str, str]:
-        """Each key, with what tells whether it was written anew."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-        return {o["Key"]: o["ETag"] for page in pages for o in page.get("Contents", ())}
 
     def packs(self) -> set[str]:
         return _packs(self.objects())
 
-    def folders(self) -> list[Folder]:
-        """The newest first."""
-        found = {at[0] for key in self.objects() if (at := folder_of(key))}
-        return sorted(found, reverse=True)
-
-    def manifest(self, folder: Folder) -> dict[str, Any]:
-        body = self.s3.get_object(Bucket=BUCKET, Key=folder.key("manifest.json"))["Body"].read()
-        found: dict[str, Any] = json.loads(body)
-        return found
-
-    def inside(self, volume: str, script: str) -> str:
-        """As root, in a volume of the stack."""
-        return docker(
-            "run", "--rm", "--user", "0:0", "--network", "none", "--entrypoint", "sh",
-            "--volume", f"{self.place.names.volume(volume)}:/at", "--workdir", "/at",
-            IMAGE, "-c", script,
-        )  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def site(moto: Moto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
-        found = _site(moto, tmp_path_factory.mktemp("checkout"))
-        for module in (verb, kept):
-            patch.setattr(module, "settings_of", lambda place: found.settings)
-        patch.setattr(verb, "_live", lambda place: "1.0.0+aaaaaaaaaaaa")
+    place, settings = made(moto, tmp_path_factory.mktemp("checkout"), "fl")
+    found = Site(place, moto, settings)
+    with found_by(found, verb, kept, locks=False) as patch:
         patch.setattr(verb, "live_image", lambda place, what: IMAGE)
         # So that 20 MB are several packs.
         patch.setattr(files, "PIECE_BYTES", 1 << 20)
         patch.setattr(files, "PACK_BYTES", 4 << 20)
-        moto.client("s3").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
-        volumes = [found.place.names.volume(v) for v in ("media", "drive1", "drive2", lock.VOLUME)]
-        docker("volume", "create", volumes[0])
         try:
             found.inside("media", FILES)
             yield found
         finally:
-            docker("rm", "--force", "--volumes", found.place.names.part("backup"), check=False)
-            docker("volume", "rm", "--force", *volumes, check=False)
-
-
-def _site(moto: Moto, checkout: Path) -> Site:
-    secret, public = packing.new_key()
-    stack = f"fl{os.getpid()}"
-    own = {
-        "postgresImage": IMAGE,
-        "backupBucket": BUCKET,
-        "backupRegion": REGION,
-        "backupEndpoint": moto.address,
-        "backupRecipients": json.dumps([public]),
-    }
-    (checkout / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
-    lines = [f"  ytempire:{key}: {value}\n" for key, value in own.items()]
-    (checkout / f"Pulumi.{stack}.yaml").write_text("config:\n" + "".join(lines))
-    settings = load(stack, {**raw("sandbox"), "version": "1.0.0", **own, "backupIdentity": secret})
-    return Site(Place(checkout, stack), moto, settings)
+            remove(place)
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +84,12 @@ def test_every_file_is_stored_once_and_names_tell_nothing(site: Site, first: Fol
     manifest = site.manifest(first)
     assert manifest["objects"] == 6
     assert manifest["contents"]["bytes"] == 20_600_017
-    stored = sum(site.s3.head_object(Bucket=BUCKET, Key=k)["ContentLength"] for k in site.packs())
+    stored = sum(
+        site.s3.head_object(Bucket=site.bucket, Key=k)["ContentLength"] for k in site.packs()
+    )
     assert 20_300_000 < stored < 20_400_000
     for key in site.objects():
-        body = site.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        body = site.body(key)
         assert b"recognizable" not in body
         assert b"clips" not in body
 
@@ -179,24 +117,24 @@ def test_a_run_that_was_killed_is_taken_up_and_sends_nothing_twice(
     site: Site, first: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.inside("media", "head -c 30000000 /dev/urandom >more.mp4; chown 10001:10001 more.mp4")
-    before = site.objects()
+    before = site.written()
     child = get_context("fork").Process(target=verb.run_files, args=(site.place, Series.MEDIA))
     child.start()
     wait_until(lambda: len(site.packs()) >= len(_packs(before)) + 3, "nothing is stored")
     assert child.pid
     os.kill(child.pid, signal.SIGKILL)
     child.join()
-    sent = site.objects()
+    sent = site.written()
     (cut_off,) = {at[0] for key in sent if (at := folder_of(key))} - {
         at[0] for key in before if (at := folder_of(key))
     }
     assert cut_off.key("manifest.json") not in sent
     assert verb.run_files(site.place, Series.MEDIA) == DONE
     assert "that a run stored before it was cut off are taken up" in capsys.readouterr().out
-    now = site.objects()
+    now = site.written()
     assert sent.items() <= now.items()
     new = _packs(now) - _packs(before)
-    stored = sum(site.s3.head_object(Bucket=BUCKET, Key=k)["ContentLength"] for k in new)
+    stored = sum(site.s3.head_object(Bucket=site.bucket, Key=k)["ContentLength"] for k in new)
     # All of it once, and at most the one pack that was not listed yet.
     assert 30_000_000 < stored < 30_000_000 + 5_000_000
     needed = {a["key"] for a in site.manifest(site.folders()[0])["artifacts"]}
@@ -296,9 +234,11 @@ def test_what_is_damaged_is_found_and_not_built_on(
     assert "its new files open, piece by piece" in capsys.readouterr().out
     newest = site.folders()[0]
     packs = [a["key"] for a in site.manifest(newest)["artifacts"] if "pack-" in a["key"]]
-    body = bytearray(site.s3.get_object(Bucket=BUCKET, Key=packs[0])["Body"].read())
+    body = bytearray(site.body(packs[0]))
     body[5000] ^= 1
-    site.s3.put_object(Bucket=BUCKET, Key=packs[0], Body=bytes(body), ChecksumAlgorithm="SHA256")
+    site.s3.put_object(
+        Bucket=site.bucket, Key=packs[0], Body=bytes(body), ChecksumAlgorithm="SHA256"
+    )
     site.inside("drive2", f"printf '\\377' | dd of={packs[1]} bs=1 seek=5000 conv=notrunc")
     assert verb.verify(site.place) == FAILED
     said = capsys.readouterr().out
@@ -350,7 +290,7 @@ def test_configuration_and_secrets_are_kept_when_they_change(
     assert kept.back(site.place, older) == DONE
     assert (tmp_path / "config" / "state.json").read_text() == "{}"
     for key in site.objects():
-        assert b"nobody-is-told" not in site.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        assert b"nobody-is-told" not in site.body(key)
     capsys.readouterr()
     assert verb.listed(site.place, as_json=True) == DONE
     kinds = {e["folder"].partition("/")[0] for e in json.loads(capsys.readouterr().out)}
@@ -365,7 +305,7 @@ def test_the_runbook_opens_the_secrets_with_the_key_and_the_bucket_alone(
     newest = max(key.rpartition("/")[0] for key in site.objects() if key.startswith("secrets/"))
     for key in site.objects():
         if key.startswith(newest):
-            site.s3.download_file(BUCKET, key, str(tmp_path / key.rpartition("/")[2]))
+            site.s3.download_file(site.bucket, key, str(tmp_path / key.rpartition("/")[2]))
     (tmp_path / "key.txt").write_text(site.settings.backups.identity)
     text = (ROOT / "docs" / "runbooks" / "secrets.md").read_text()
     (commands,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
@@ -387,5 +327,5 @@ def test_a_deploy_is_told_what_could_not_be_backed_up_and_stands(
     )
 
 
-def _packs(objects: dict[str, str]) -> set[str]:
+def _packs(objects: Iterable[str]) -> set[str]:
     return {key for key in objects if key.endswith(".tar.zst.age")}

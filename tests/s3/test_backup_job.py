@@ -30,15 +30,8 @@ from rollout.evidence import Backup
 from rollout.retention import Series
 from rollout.steps import Drives
 from tests.e2e.world import docker, wait_until
-from tests.s3.backup_site import (
-    BY_HAND,
-    IMAGE,
-    PASSWORD,
-    SCHEDULED,
-    Site,
-    standing,
-    start_scheduler,
-)
+from tests.s3.backup_site import BY_HAND, SCHEDULED, Site, standing, start_scheduler
+from tests.s3.site import IMAGE, PASSWORD
 from tests.s3.store import Near
 
 
@@ -96,7 +89,7 @@ def test_what_is_stored_is_encrypted_locked_and_the_same_everywhere(
     assert b"recognizable" not in body
     (told,) = (a for a in site.manifest(first)["artifacts"] if a["key"] == key)
     for drive in ("drive1", "drive2"):
-        assert site.on_drive(drive, f"sha256sum {key}").split()[0] == told["sha256"]
+        assert site.inside(drive, f"sha256sum {key}").split()[0] == told["sha256"]
     head = site.s3.head_object(Bucket=site.bucket, Key=key)
     assert head["ServerSideEncryption"] == "AES256"
     assert head["ObjectLockMode"] == "GOVERNANCE"
@@ -139,7 +132,7 @@ def test_a_failed_dump_leaves_nothing_anywhere(site: Site) -> None:
     assert PASSWORD not in said
     assert site.objects() == before
     assert not site.s3.list_multipart_uploads(Bucket=site.bucket).get("Uploads")
-    assert site.on_drive("drive1", "find . -name '*.partial'") == ""
+    assert site.inside("drive1", "find . -name '*.partial'") == ""
 
 
 @pytest.mark.usefixtures("proved")
@@ -150,7 +143,7 @@ def test_a_drive_that_is_gone_is_a_failure_that_leaves_the_other_copies(site: Si
     newest = site.folders()[0]
     assert newest.series == Series.DAILY
     assert newest.key(DATABASE) in site.objects()
-    assert site.on_drive("drive1", f"ls {newest}")
+    assert site.inside("drive1", f"ls {newest}")
     assert not Path("/mnt/not-there").exists()
 
 
@@ -216,17 +209,17 @@ def test_a_job_that_is_cut_off_leaves_nothing_that_counts_and_holds_nothing_up(
         start = "echo $$ >/tmp/pid; exec python3 -m ops.scheduler dump"
         docker("exec", "--detach", name, "sh", "-c", start)
         begun = "find . -name '*.partial' | grep . || true"
-        wait_until(lambda: site.on_drive("drive1", begun), "the dump does not begin")
+        wait_until(lambda: site.inside("drive1", begun), "the dump does not begin")
         docker("exec", name, "sh", "-c", f"kill -{signal} $(cat /tmp/pid)")
         gone = ("exec", name, "sh", "-c", "kill -0 $(cat /tmp/pid) 2>/dev/null || echo gone")
         wait_until(lambda: docker(*gone), f"it goes on after SIG{signal}")
     assert site.objects() == before
     if signal == "TERM":
-        assert site.on_drive("drive1", begun) == ""
+        assert site.inside("drive1", begun) == ""
         assert not site.s3.list_multipart_uploads(Bucket=site.bucket).get("Uploads")
     code, said = site.does("dump")
     assert code == DONE, said
-    assert site.on_drive("drive1", begun) == ""
+    assert site.inside("drive1", begun) == ""
 
 
 @contextmanager
@@ -252,7 +245,7 @@ def test_a_damaged_copy_is_found_that_day(
     """The last test of this file: from here on nothing is well."""
     key = proved.key(DATABASE)
     flip = f"printf '\\377' | dd of={key} bs=1 seek=5000 conv=notrunc"
-    site.on_drive("drive2", flip)
+    site.inside("drive2", flip)
     body = bytearray(site.body(key))
     body[5000] ^= 1
     site.s3.put_object(Bucket=site.bucket, Key=key, Body=bytes(body), ChecksumAlgorithm="SHA256")

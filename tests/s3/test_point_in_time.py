@@ -4,32 +4,26 @@ drives that are volumes, S3 by moto; recovery to a moment between two statements
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.backup import packing
 from ops.verbs import _transfer, restore
 from ops.verbs import backup as verb
 from ops.verbs._exit import DONE, FAILED, Failed, Misused
-from ops.verbs._place import Place
 from rollout.postgres import hba, postgresql_conf
 from rollout.scheduler import CONFIG, FILE, WAL, SchedulerConfig
-from rollout.settings import REPLICATION_USER, Settings, load
+from rollout.settings import REPLICATION_USER
 from rollout.wal import CLOSE_SECONDS, RECEIVE, RECEIVED, SLOT, Piece, Segment, is_segment, pieces
-from tests.e2e.world import ROOT, docker, wait_until
+from tests.e2e.world import docker, wait_until
+from tests.s3 import site as site_of_a_database
 from tests.s3.backup_site import run_scheduler
-from tests.s3.store import CREDENTIALS, REGION, Moto
-from tests.unit.stack_files import raw
+from tests.s3.site import IMAGE, PASSWORD, found_by, made, remove, run_postgres
+from tests.s3.store import Moto
 
-IMAGE = "ytempire-sandbox/postgres:15"
-BUCKET = "backups"
-PASSWORD = "a-password-that-nobody-is-told"
 TABLES = f"""
 CREATE ROLE {REPLICATION_USER} LOGIN REPLICATION PASSWORD '{PASSWORD}';
 CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL);
@@ -38,28 +32,15 @@ INSERT INTO users SELECT n, 'recognizable-' || n FROM generate_series(1, 500) n;
 
 
 @dataclass
-class Site:
+class Site(site_of_a_database.Site):
     """A stack of which only the database and the receiver of its log run."""
-
-    place: Place
-    moto: Moto
-    settings: Settings
-
-    def sql(self, *statements: str) -> str:
-        commands = [word for one in statements for word in ("-c", one)]
-        return docker(
-            "exec", self.place.names.postgres, "psql", "-X", "-qAt", "-U", "ytempire",
-            "-v", "ON_ERROR_STOP=1", *commands,
-        ).strip()  # fmt: skip
 
     def now(self) -> str:
         """The database's own clock, between two statements."""
         return self.sql("SELECT pg_sleep(0.1)", "SELECT clock_timestamp()", "SELECT pg_sleep(0.1)")
 
     def pieces(self) -> list[Piece]:
-        s3 = self.moto.client("s3")
-        found = s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())
-        return list(pieces(entry["Key"] for entry in found))
+        return list(pieces(self.objects()))
 
     def numbers(self) -> list[int]:
         """A receiver that was killed may have one twice."""
@@ -86,52 +67,21 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(moto: Moto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
-        found = _site(moto, tmp_path_factory.mktemp("checkout"))
-        for one in (verb, restore):
-            patch.setattr(one, "settings_of", lambda place: found.settings)
-        patch.setattr(verb, "_live", lambda place: "1.0.0+aaaaaaaaaaaa")
-        moto.client("s3").create_bucket(
-            Bucket=BUCKET,
-            CreateBucketConfiguration={"LocationConstraint": REGION},
-            ObjectLockEnabledForBucket=True,
-        )
+    checkout = tmp_path_factory.mktemp("checkout")
+    place, settings = made(moto, checkout, "pt", postgresReplicationPassword=PASSWORD)
+    found = Site(place, moto, settings)
+    with found_by(found, verb, restore):
         try:
             _start_database(found)
             found.receive()
             yield found
         finally:
-            _remove(found.place)
-
-
-def _site(moto: Moto, checkout: Path) -> Site:
-    secret, public = packing.new_key()
-    stack = f"pt{os.getpid()}"
-    own = {
-        "postgresImage": IMAGE,
-        "backupBucket": BUCKET,
-        "backupRegion": REGION,
-        "backupEndpoint": moto.address,
-        "backupRecipients": json.dumps([public]),
-    }
-    (checkout / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
-    lines = [f"  ytempire:{key}: {value}\n" for key, value in own.items()]
-    (checkout / f"Pulumi.{stack}.yaml").write_text("config:\n" + "".join(lines))
-    secrets = {
-        "backupIdentity": secret,
-        "postgresPassword": PASSWORD,
-        "postgresReplicationPassword": PASSWORD,
-    }
-    settings = load(stack, {**raw("sandbox"), "version": "1.0.0", **own, **secrets})
-    return Site(Place(checkout, stack), moto, settings)
+            remove(place)
 
 
 def _start_database(site: Site) -> None:
     """As the components declare it, its configuration in a volume."""
     names, settings = site.place.names, site.settings.postgres
-    docker("network", "create", "--internal", names.network("data"))
     files: dict[str, Any] = {
         "postgresql.conf": postgresql_conf(settings, "/etc/ytempire"),
         "pg_hba.conf": hba(settings, "0.0.0.0/0", REPLICATION_USER),
@@ -143,25 +93,11 @@ def _start_database(site: Site) -> None:
             "--volume", f"{names.volume('wal-config')}:/config", "--entrypoint", "sh", IMAGE,
             "-c", f"cat >/config/{name} && chown 999:999 /config/{name}", stdin=text,
         )  # fmt: skip
-    docker(
-        "run", "--detach", "--init", "--name", names.postgres, "--tmpfs", "/tmp",
-        "--volume", f"{names.volume('backups')}:/backups",
-        "--network", names.network("data"), "--volume",
-        f"{names.volume('wal-config')}:/etc/ytempire:ro", "--env", f"POSTGRES_PASSWORD={PASSWORD}",
-        "--env", "POSTGRES_USER=ytempire", "--env", "POSTGRES_DB=ytempire", IMAGE,
-        "postgres", "-c", "config_file=/etc/ytempire/postgresql.conf",
+    run_postgres(
+        site.place, "--volume", f"{names.volume('wal-config')}:/etc/ytempire:ro",
+        command=("postgres", "-c", "config_file=/etc/ytempire/postgresql.conf"),
     )  # fmt: skip
-    ready = ("exec", names.postgres, "pg_isready", "--host", "127.0.0.1")
-    wait_until(lambda: "accepting" in docker(*ready, check=False), "PostgreSQL does not start")
     site.sql(*(line for line in TABLES.strip().splitlines()))
-
-
-def _remove(place: Place) -> None:
-    names = place.names
-    docker("rm", "--force", "--volumes", names.postgres, names.wal, check=False)
-    docker("network", "rm", names.network("data"), check=False)
-    for volume in ("drive1", "drive2", "wal", "wal-config", "backups", "backup-lock"):
-        docker("volume", "rm", "--force", names.volume(volume), check=False)
 
 
 def test_what_was_written_just_now_is_everywhere_and_leaves_the_receiver(site: Site) -> None:
@@ -291,7 +227,7 @@ def test_a_gap_is_named_with_the_last_time_that_can_be_reached(
     *_, lost, _ = (n for n in site.numbers())
     for piece in site.pieces():
         if is_segment(piece.name) and Segment.of(piece.name).number == lost:
-            site.moto.client("s3").delete_object(Bucket=BUCKET, Key=piece.key)
+            site.s3.delete_object(Bucket=site.bucket, Key=piece.key)
     capsys.readouterr()
     assert verb.status(site.place) == FAILED
     assert f"after segment {Segment(lost, 1)}, which is missing" in capsys.readouterr().out

@@ -78,7 +78,7 @@ def test_the_database_is_brought_back_and_the_one_before_is_kept(
     assert site.sql("SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'") == "0"
     assert int(site.sql("SELECT reltuples FROM pg_class WHERE relname = 'videos'")) == 20000
     (kept,) = swap.kept(_server(site))
-    assert site.sql("SELECT max(id) FROM users", kept.name) == "501"
+    assert site.sql("SELECT max(id) FROM users", database=kept.name) == "501"
     assert site.sql("SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '%restore'") == "0"
 
 
@@ -170,15 +170,15 @@ def test_a_damaged_copy_is_left_for_the_next_one(
     site: Site, point: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = point.key(DATABASE)
-    flip = f"cp {key} /drive/whole && printf '\\377' | dd of={key} bs=1 seek=5000 conv=notrunc"
-    site.on_drive("drive1", flip)
+    flip = f"cp {key} /at/whole && printf '\\377' | dd of={key} bs=1 seek=5000 conv=notrunc"
+    site.inside("drive1", flip)
     try:
         with pytest.raises(OpsError, match="does not decrypt"):
             verb.restore(site.place, "newest", from_place="drive1", yes=True)
         assert site.sql(DATABASES) == "ytempire"
         assert verb.restore(site.place, "newest", yes=True) == DONE
     finally:
-        site.on_drive("drive1", f"cat /drive/whole >{key}; rm /drive/whole")
+        site.inside("drive1", f"cat /at/whole >{key}; rm /at/whole")
     said = capsys.readouterr().out
     assert "drive1: The backup was changed or cut off" in said
     assert "from drive2: whole" in said

@@ -11,7 +11,8 @@ import pytest
 from rollout.retention import Series
 from rollout.scheduler import PORT, REPORT
 from tests.e2e.world import docker, wait_until
-from tests.s3.backup_site import PASSWORD, SCHEDULED, Site, standing, start_scheduler
+from tests.s3.backup_site import SCHEDULED, Site, standing, start_scheduler
+from tests.s3.site import PASSWORD
 from tests.s3.store import Near
 
 ASK = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{PORT}').read().decode())"

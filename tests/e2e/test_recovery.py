@@ -125,24 +125,45 @@ def test_a_table_that_is_gone_comes_back_by_its_runbook(backed_up: World) -> Non
     assert backed_up.sql("SELECT count(*) FROM videos") == rows
 
 
+@pytest.fixture(scope="module")
+def second(backed_up: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondHost]:
+    """An empty host with the images."""
+    folder = tmp_path_factory.mktemp("second")
+    with SecondHost(f"recover{backed_up.number}", folder, disk_mb=3000) as host:
+        host.load_images(*IMAGES)
+        yield host
+
+
+def test_a_drill_recovers_on_another_host_from_a_drive_of_the_first(
+    backed_up: World, second: SecondHost
+) -> None:
+    outcome = backed_up.ytops("drill", "--host", second.docker_host, "--from", "drive1")
+    assert outcome.ok, outcome.text
+    assert f"recovered on {second.docker_host}" in outcome.text
+    record = _record(backed_up)
+    assert (record["verdict"], record["rows"]["public.videos"]) == (
+        "pass",
+        int(backed_up.sql("SELECT count(*) FROM videos")),
+    )
+    assert second.docker("ps", "--all", "--quiet") == ""
+
+
 def test_a_lost_host_is_replaced_by_its_runbook_from_s3_alone_with_other_credentials(
-    backed_up: World, tmp_path: Path
+    backed_up: World, second: SecondHost
 ) -> None:
     rows = backed_up.sql("SELECT count(*) FROM videos")
-    with SecondHost(f"recover{backed_up.number}", tmp_path / "host", disk_mb=3000) as host:
-        host.load_images(*IMAGES)
-        _lose(backed_up)
-        variables = {"NEW": host.docker_host, "VERSION": "1.0.0"}
-        try:
-            play(backed_up, "site-outage.md", {}, 3)
-            play(backed_up, "security-breach.md", {}, 6)
-            play(backed_up, "server-loss.md", variables, 3, 4, 5, 6, 7)
-            play(backed_up, "server-loss.md", variables, 8, inside=host.inside)
-            counted = ("psql", "-U", "ytempire", "-Atc", "SELECT count(*) FROM videos")
-            assert host.docker("exec", backed_up.name("postgres"), *counted).strip() == rows
-        finally:
-            backed_up.run("pulumi", "destroy", "--yes", "--skip-preview")
-            backed_up.set("dockerHost", None)
+    _lose(backed_up)
+    variables = {"NEW": second.docker_host, "VERSION": "1.0.0"}
+    try:
+        play(backed_up, "site-outage.md", {}, 3)
+        play(backed_up, "security-breach.md", {}, 6)
+        play(backed_up, "server-loss.md", variables, 3, 4, 5, 6, 7)
+        play(backed_up, "server-loss.md", variables, 8, inside=second.inside)
+        counted = ("psql", "-U", "ytempire", "-Atc", "SELECT count(*) FROM videos")
+        assert second.docker("exec", backed_up.name("postgres"), *counted).strip() == rows
+    finally:
+        backed_up.run("pulumi", "destroy", "--yes", "--skip-preview")
+        backed_up.set("dockerHost", None)
 
 
 def _lose(world: World) -> None:

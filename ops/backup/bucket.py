@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,8 +28,8 @@ from rollout.settings import Backups
 from rollout.wal import Piece, pieces
 
 AT_ONCE = 8
-# S3 takes 10,000 parts: they grow, so that the last of them ends at 480 GB and memory stays small.
-PART_BYTES = 16 << 20
+# S3 takes 10,000 parts: they grow, so that the last of them ends at 240 GB and memory stays small.
+PART_BYTES = 8 << 20
 PARTS_OF_A_SIZE = 2000
 # Nothing is told to expire before; whether it was is not asked of what is younger.
 YOUNGEST_TAGGED = timedelta(days=min(keep.days for keep in KEEP.values()))
@@ -80,13 +80,22 @@ def _session(settings: Backups, identity: Identity) -> Any:
 
 @dataclass
 class BucketFile:
-    """An upload in parts, each checked by S3 as it comes. Until the end there is no object."""
+    """An upload in parts, each checked by S3 as it comes. Until the end there is no object.
+
+    One part is on its way while the next is filled: whoever writes waits for the network only where
+    that is what is slow.
+    """
 
     bucket: Bucket
     key: str
     upload: str
     _part: bytearray = field(default_factory=bytearray, repr=False)
     _parts: list[dict[str, Any]] = field(default_factory=list)
+    _count: int = 0
+    _sender: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, "upload"), repr=False
+    )
+    _sending: Future[dict[str, Any]] | None = None
 
     @property
     def where(self) -> str:
@@ -95,13 +104,15 @@ class BucketFile:
     @_worded
     def write(self, data: bytes) -> int:
         self._part += data
-        if len(self._part) >= PART_BYTES * (1 + len(self._parts) // PARTS_OF_A_SIZE):
+        if len(self._part) >= PART_BYTES * (1 + self._count // PARTS_OF_A_SIZE):
             self._send()
         return len(data)
 
     @_worded
     def finish(self) -> Written:
         self._send()
+        self._await()
+        self._sender.shutdown()
         answer = self.bucket.s3.complete_multipart_upload(
             **self._at, MultipartUpload={"Parts": self._parts}, IfNoneMatch="*"
         )
@@ -113,19 +124,28 @@ class BucketFile:
         return Written(s3_sha256=expected)
 
     def abort(self) -> None:
+        self._sender.shutdown()  # a part that comes later would stay
         with suppress(BotoCoreError, ClientError):  # else the bucket's own rule cleans up
             self.bucket.s3.abort_multipart_upload(**self._at)
 
     def _send(self) -> None:
-        body, number = bytes(self._part), len(self._parts) + 1
+        self._await()
+        self._count += 1
+        self._sending = self._sender.submit(self._upload, self._count, bytes(self._part))
         self._part.clear()
+
+    def _await(self) -> None:
+        """The part that is on its way has come. Raises what went wrong with it."""
+        if self._sending:
+            sent, self._sending = self._sending, None
+            self._parts.append(sent.result())
+
+    def _upload(self, number: int, body: bytes) -> dict[str, Any]:
         checksum = _sha256(body)
         answer = self.bucket.s3.upload_part(
             **self._at, PartNumber=number, Body=body, ChecksumSHA256=checksum
         )
-        self._parts.append(
-            {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
-        )
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
 
     @property
     def _at(self) -> dict[str, str]:

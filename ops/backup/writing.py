@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
@@ -44,11 +45,14 @@ class _Fan:
                 self._leave(name, str(error))
 
     def finish(self, sha256: str) -> str:
-        """What S3 calls it, where it is there. Each place has to have what was sent."""
+        """What S3 calls it, where it is there. Each place has to have what was sent; all are asked
+        at once, because each syncs its disk and reads what it has."""
         s3_sha256 = ""
-        for name in list(self.files):
+        with ThreadPoolExecutor(max(1, len(self.files))) as pool:
+            ends = {name: pool.submit(file.finish) for name, file in self.files.items()}
+        for name, end in ends.items():
             try:
-                written = self.files[name].finish()
+                written = end.result()
                 if written.sha256 not in ("", sha256):
                     raise OpsError(f"what was written has SHA-256 {written.sha256}, not {sha256}")
             except OpsError as error:

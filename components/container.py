@@ -59,8 +59,9 @@ class Check:
 class ContainerArgs:
     """What differs from container to container.
 
-    memory: MB. cpus: cores, 0 for no limit. pids: processes. stop_seconds: from the stop signal
-    to the kill. ports: (address, published, inside). capabilities: what is added to none.
+    memory: MB. cpus: cores, 0 for no limit. shares: of a busy processor, where others have 1024; 0
+    for as much. pids: processes. stop_seconds: from the stop signal to the kill. ports: (address,
+    published, inside). capabilities: what is added to none.
     init: an init process is its first one, for a program that takes orphans for its own children.
     lacks: what it could not start without; it stays as it is, and is not made anew. hosts: names
     and addresses that it knows by itself: Docker's own name service is away while its daemon is.
@@ -75,6 +76,7 @@ class ContainerArgs:
     memory: int
     pids: int
     cpus: float = 0
+    shares: int = 0
     command: Sequence[str] = ()
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     volumes: Sequence[Volume] = ()
@@ -156,6 +158,7 @@ def container(
         memory=args.memory,
         memory_swap=args.memory,  # equal: no swap
         cpus=str(args.cpus) if args.cpus else None,
+        cpu_shares=args.shares or None,
         shm_size=args.shm_mb,
         init=args.init or None,
         read_only=True,

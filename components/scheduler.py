@@ -83,6 +83,7 @@ class Scheduler(pulumi.ComponentResource):
                 ],
                 memory=settings.scheduler.memory,
                 cpus=settings.scheduler.cpus,
+                shares=inside.CPU_SHARES,
                 pids=256,
                 environment={inside.ADDRESS_VARIABLE: address(settings.networks.data, "scheduler")},
                 volumes=[

@@ -23,6 +23,7 @@ from ops.steps._volume import give
 from ops.verbs._exit import Refused
 from ops.verbs._pulumi_lock import PulumiLock
 from rollout.names import PART_LABEL, STACK_LABEL, Names
+from rollout.scheduler import CPU_SHARES
 
 PART = "backup"
 WAL_LOCK = "backup-wal"  # the log does not wait for a dump
@@ -161,7 +162,8 @@ def _create(
         answer = docker.call(
             "create", "--rm", "--interactive", "--name", container, *HARDENED,
             "--memory", f"{MEMORY_MB}m", "--memory-swap", f"{MEMORY_MB}m",
-            "--log-driver", "none", "--no-healthcheck", "--network", host.network, "--user", USER,
+            "--cpu-shares", str(CPU_SHARES), "--log-driver", "none", "--no-healthcheck",
+            "--network", host.network, "--user", USER,
             *(word for pair in labels.items() for word in ("--label", "=".join(pair))),
             *(word for mount in mounts for word in ("--mount", mount)),
             "--entrypoint", "cat", host.image,

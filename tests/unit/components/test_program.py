@@ -311,6 +311,13 @@ def test_every_container_is_limited_runs_as_somebody_and_uses_no_swap(stack: str
 
 
 @both
+def test_of_a_busy_processor_backups_get_less_than_users(stack: str) -> None:
+    shares = {c.name: c.inputs.get("cpuShares") for c in second(stack).of(CONTAINER)}
+    assert shares.pop("scheduler") == 256
+    assert set(shares.values()) == {None}
+
+
+@both
 def test_no_container_mounts_the_host_but_the_scheduler_its_drives(stack: str) -> None:
     mounts = [(c.name, m) for c in second(stack).of(CONTAINER) for m in c.inputs.get("mounts", [])]
     folders = [(name, m["source"]) for name, m in mounts if m["type"] != "volume"]

@@ -66,6 +66,7 @@ def start_scheduler(names: Names, settings: Settings, image: str, networks: Sequ
     arguments = [
         "--init", *HARDENED, "--user", UID, "--shm-size", "256m", "--network", networks[0],
         "--memory", limit, "--memory-swap", limit, "--cpus", str(settings.scheduler.cpus),
+        "--cpu-shares", str(inside.CPU_SHARES),
         *(w for at in ("/run", inside.CONFIG) for w in ("--tmpfs", f"{at}:mode=1777")),
         *(w for mount in code for w in ("--volume", mount)),
         "--entrypoint", "sleep", SCHEDULER_IMAGE, "infinity",

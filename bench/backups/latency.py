@@ -112,7 +112,7 @@ def _standing(folder: Path) -> Iterator[World]:
 
 def _start_scheduler(site: World, names: Names) -> None:
     """To the drives alone: the S3 server would take the users' cores."""
-    _, recipient = packing.new_key()
+    identity, recipient = packing.new_key()
     password = site.run("pulumi", "config", "get", "postgresPassword", check=True).text.strip()
     values = {
         **raw("sandbox"),
@@ -120,6 +120,7 @@ def _start_scheduler(site: World, names: Names) -> None:
         "version": FIRST,
         "postgresPassword": password,
         "backupRecipients": f'["{recipient}"]',
+        "backupIdentity": identity,
         "backupKeys": "",
     }
     settings = load(site.stack, values)

@@ -49,7 +49,7 @@ def remove(container: Part, outage: str = "") -> Act:
 
     def blow(scene: Scene) -> None:
         name = container(scene)
-        docker("rm", "--force", name)
+        docker("rm", "--force", "--volumes", name)
         if outage:
             scene.struck(outage if outage != "live" else scene.colour)
 
@@ -60,7 +60,7 @@ def rename(container: Part) -> Act:
     def blow(scene: Scene) -> None:
         name = container(scene)
         docker("rename", name, f"{name}-old")
-        scene.afterwards(lambda: docker("rm", "--force", f"{name}-old", check=False))
+        scene.afterwards(lambda: docker("rm", "--force", "--volumes", f"{name}-old", check=False))
 
     return blow
 

@@ -70,7 +70,8 @@ stage "writing to disk" sync "$partial"
 echo "${{sum%% *}}  $NAME" >"$NAME.sha256" || {{ give_up; rm -f "$NAME.sha256"; exit 1; }}
 mv "$partial" "$NAME" || {{ give_up; exit 1; }}
 rm -f "$partial.list"
-ls -1 {NAMES} | sort -r | tail -n +{KEPT + 1} | while IFS= read -r old; do
+# Never this one, which a clock that was set back makes the oldest of all.
+ls -1 {NAMES} | grep -vxF "$NAME" | sort -r | tail -n +{KEPT} | while IFS= read -r old; do
     rm -f "$old" "$old.sha256"
 done
 echo "result name $NAME"

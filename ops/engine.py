@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Literal
 
-from ops import pack
+from ops import file_backend, pack
 from ops.errors import OpsError
 from ops.stackfile import PROJECT
 from rollout.names import GATE, PARAMETERS
@@ -318,10 +318,10 @@ def read_state(text: str) -> Recorded:
 def read_file_state(backend: str, stack: str) -> Recorded | None:
     """The same, read off a file backend: half a second less than to ask the CLI. None where it
     can't be, and the CLI says what is wrong."""
-    if not backend.startswith("file://"):
+    top = file_backend.folder(backend)
+    if top is None:
         return None
-    path = Path(backend.removeprefix("file://").split("?", 1)[0]).expanduser()
-    file = path / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+    file = top / "stacks" / PROJECT / f"{stack}.json"
     try:
         return _recorded(json.loads(file.read_text())["checkpoint"].get("latest") or {})
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

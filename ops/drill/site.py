@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from ops import file_backend
 from ops.docker import Docker, Say
 from ops.errors import OpsError
 from ops.stackfile import PROJECT, PROJECT_FILE, VERSION, StackFile
@@ -174,7 +175,7 @@ def _site(folder: Path) -> Site:
     (folder / "state").mkdir()
     place = Place(folder, STACK)
     variables = {
-        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+        "PULUMI_BACKEND_URL": file_backend.address(folder / "state"),
         "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(32),
     }
     return Site(place, Run(place, "ytops drill", yes=True, extra=variables, quiet=True))
@@ -214,7 +215,7 @@ def _take_away(docker: Docker, site: Site, say: Say) -> None:
 
 def _end_engine(folder: Path, say: Say) -> None:
     """A killed drill's engine goes on: it would make anew what is removed."""
-    for lock in read(f"file://{folder / 'state'}", PROJECT, STACK) or []:
+    for lock in read(file_backend.address(folder / "state"), PROJECT, STACK) or []:
         if lock.owner() != "alive":
             continue
         say(f"Its engine still runs (process {lock.pid}): it is told to end")

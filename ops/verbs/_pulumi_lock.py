@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ops import file_backend
 from ops.engine import Engine
 from ops.verbs._exit import Refused
 from ops.verbs._paper import moment, when
@@ -61,10 +62,10 @@ class PulumiLock:
 
 def read(backend: str, project: str, stack: str) -> list[PulumiLock] | None:
     """The locks of a stack in a file backend; None where the backend does not show them."""
-    if not backend.startswith("file://"):
+    top = file_backend.folder(backend)
+    if top is None:
         return None
-    path = backend.removeprefix("file://").split("?", 1)[0]
-    folder = Path(path).expanduser() / ".pulumi" / "locks" / "organization" / project / stack
+    folder = top / "locks" / "organization" / project / stack
     found = [_lock(file) for file in sorted(folder.glob("*.json"))]
     return [lock for lock in found if lock]
 

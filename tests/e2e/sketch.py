@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ops import file_backend
 from tests.e2e.world import ROOT, Outcome
 
 HEAD = """\
@@ -57,7 +58,7 @@ class Sketch:
     @property
     def environment(self) -> dict[str, str]:
         own = {
-            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_BACKEND_URL": file_backend.address(self.folder / "state"),
             "PULUMI_CONFIG_PASSPHRASE": "sketch",
             "PULUMI_OPTION_POLICY_PACK": "",
             "PYTHONPATH": str(ROOT),

@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from ops import file_backend
 from rollout.names import Colour, other
 from tests.e2e.load import Load
 
@@ -128,7 +129,7 @@ class World:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_BACKEND_URL": file_backend.address(self.folder / "state"),
             "PULUMI_CONFIG_PASSPHRASE": "sandbox",
             "YTOPS_STACK": self.stack,
             "NO_COLOR": "1",

@@ -25,6 +25,7 @@ PROBE_SECONDS = 1.0  # how exactly a restart is measured, from a busy machine
 PATHS = ("/api/v1/status", "/api/v1/channels", "/health") * 16 + (SLOW,)
 RATE = 100
 SETTLE_SECONDS = 60  # the agent's lease, its own time-outs, and a slow machine
+REFRESH = ("pulumi", "refresh", "--yes", "--clear-pending-creates")
 UP = ("pulumi", "up", "--yes", "--skip-preview", "--color=never")
 
 
@@ -286,9 +287,13 @@ class Scene:
             assert "pulumi cancel" in refused.text, refused.text
             assert self.world.run("pulumi", "cancel", "--yes").ok
             words.append("`pulumi cancel`")
-        outcome = self.world.up(None, "--refresh")
+        if record.operations:
+            looked = self.world.run(*REFRESH)
+            assert looked.ok, looked.text
+            words.append(f"`{' '.join(REFRESH)}`")
+        outcome = self.world.up(None)
         assert outcome.ok, outcome.text
-        return ", ".join([*words, "`pulumi up --refresh`"])
+        return ", ".join([*words, "`pulumi up`"])
 
     def _check_users(self, result: Result) -> None:
         """No request failed, or only while what was hit was away."""

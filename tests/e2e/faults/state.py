@@ -33,6 +33,12 @@ def truncate(scene: Scene) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
+def cut_attributes(scene: Scene) -> None:
+    """As an engine leaves it that is killed between making the file and writing it."""
+    file = state_file(scene)
+    file.with_name(f"{file.name}.attrs").touch()
+
+
 def lose_the_last_write(scene: Scene) -> None:
     """After the deploy the file of before it is back."""
     file = state_file(scene)
@@ -111,6 +117,10 @@ def _mount(*arguments: str) -> None:
 
 FAULTS = (
     Fault("state-truncated", STATE, "it is cut in half", truncate, breaks="nothing", bounded=True),
+    Fault(
+        "state-attributes", STATE, "the file of attributes beside it is empty", cut_attributes,
+        breaks="nothing", bounded=True,
+    ),
     Fault(
         "state-older", STATE, "its last write is lost: the file of before the deploy is back",
         _nothing, prepare=lose_the_last_write, ends="arrives",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ops import file_backend
 from toolchain import environment, tools
 from toolchain.errors import UnmetError
 
@@ -29,7 +30,7 @@ def test_shell_that_reads_the_file_finds_our_tools_first(installed: Path) -> Non
 
 def test_sandbox_keeps_its_state_in_the_checkout(installed: Path) -> None:
     values = environment.variables(installed, "sandbox")
-    assert values["PULUMI_BACKEND_URL"] == f"file://{installed}/.sandbox/state"
+    assert values["PULUMI_BACKEND_URL"] == file_backend.address(installed / ".sandbox" / "state")
     assert (installed / ".sandbox" / "state").is_dir()
 
 

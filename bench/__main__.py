@@ -11,7 +11,7 @@ import shutil
 import sys
 
 from bench import page, tool
-from bench.interrupts import interruptible
+from bench.interrupts import run
 from bench.measure import measure
 
 RESULTS = tool.ROOT / "build" / "bench"
@@ -48,8 +48,4 @@ def _require_tools() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        interruptible()
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(main)

@@ -14,7 +14,7 @@ from typing import Any
 from bench import tool
 from bench.backups import latency, page
 from bench.backups.measure import measure
-from bench.interrupts import interruptible
+from bench.interrupts import run
 
 FILE = tool.ROOT / "build" / "bench" / "backups.json"
 
@@ -56,8 +56,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        interruptible()
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(main)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ops.backup.packing import BLOCK
+from ops.backup.shell import BLOCK
 from ops.scheduler.desk import Desk, configured
 from rollout.backups import DATABASE
 from rollout.scheduler import drive

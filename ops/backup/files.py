@@ -17,9 +17,9 @@ from typing import IO, Any, cast
 
 import zstandard
 
-from ops.backup.packing import BLOCK, Reader, Recipient, Sum
+from ops.backup.packing import Reader, Recipient, Sum
 from ops.backup.place import Place, Written
-from ops.backup.shell import Shell
+from ops.backup.shell import BLOCK, Shell
 from ops.backup.stores import Stores
 from ops.backup.volumes import ROOT
 from ops.backup.writing import Tell, Writing, known

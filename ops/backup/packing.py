@@ -12,9 +12,9 @@ import pyrage
 import zstandard
 from pyrage import x25519
 
+from ops.backup.shell import BLOCK
 from ops.errors import OpsError
 
-BLOCK = 1 << 20
 LEVEL = 3  # zstd's own default: three times as fast as gzip's, and smaller
 THREADS = 2
 # What a thread compresses at a time. zstd's own choice is 8 MB, of which it holds several for each

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from ops.docker import ANSWER_SECONDS, Answer, Docker, by_name, end
 from ops.errors import OpsError
 
+BLOCK = 1 << 20  # bytes that pass at once
 LONG_SECONDS = 6 * 3600  # what may take long: a dump, reading a drive
 FOLLOW_SECONDS = 0.2
 _TAIL = 20
@@ -32,6 +33,15 @@ class Pipe:
     def read(self, size: int = -1) -> bytes:
         assert self._process.stdout
         return self._process.stdout.read(size)
+
+    def pour(self, take: Callable[[bytes], object], heard: Callable[[int], None]) -> Answer:
+        """All that the command gives is taken; `heard` is told how many bytes so far. Its end."""
+        passed = 0
+        while data := self.read(BLOCK):
+            take(data)
+            passed += len(data)
+            heard(passed)
+        return self.finish()
 
     def write(self, data: bytes) -> int:
         assert self._process.stdin

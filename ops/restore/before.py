@@ -9,7 +9,6 @@ from functools import cached_property
 
 from ops.backup.opening import Damaged, Heard
 from ops.backup.packing import Writer
-from ops.backup.shell import LONG_SECONDS
 from ops.errors import OpsError
 from ops.restore.server import BACKUPS, Server
 from ops.restore.source import Expected
@@ -26,7 +25,6 @@ CONTENTS = f'cd {BACKUPS} && exec pg_restore --list "$0"'
 # Its checksum was written when it was whole: what a disk has done to it since is found here.
 WHOLE = f'cd {BACKUPS} && sha256sum --check --status "$0.sha256"'
 GIVE = f'exec cat {BACKUPS}/"$0"'
-BLOCK = 1 << 20
 
 _MAJOR = re.compile(r"^; +Dumped from database version: (\d+)", re.MULTILINE)
 _TABLE = re.compile(r"^\d+; \d+ \d+ TABLE DATA (\S+) (.+) \S+$", re.MULTILINE)
@@ -87,12 +85,7 @@ class DeploySource:
     def dump(self, target: Writer, heard: Heard) -> None:
         if self.server.run(WHOLE, self.kept.name).code:
             raise Damaged(f"{self.kept.name}: its SHA-256 is not what it was")
-        passed = 0
         with self.server.giving(GIVE, self.kept.name) as pipe:
-            while data := pipe.read(BLOCK):
-                target.write(data)
-                passed += len(data)
-                heard(passed)
-            answer = pipe.finish(LONG_SECONDS)
+            answer = pipe.pour(target.write, heard)
         if answer.code:
             raise OpsError(f"{self.kept.name} can't be read: {answer.words}")

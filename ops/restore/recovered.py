@@ -12,7 +12,6 @@ from ops.backup.opening import Heard, Watch
 from ops.backup.packing import Identity, Writer
 from ops.backup.place import Place
 from ops.backup.recovery import Recovery
-from ops.backup.shell import LONG_SECONDS
 from ops.backup.trial import Trial
 from ops.docker import Say
 from ops.errors import OpsError
@@ -26,7 +25,6 @@ COUNT = "exec psql -X -qAt -v ON_ERROR_STOP=1"
 SIZE = 'exec psql -X -qAt -c "SELECT pg_database_size(current_database())"'
 GLOBALS = "exec pg_dumpall --globals-only"
 DUMP = "exec pg_dump -Fc -Z0"
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -45,13 +43,8 @@ class RecoveredSource:
         return _must(self.trial, GLOBALS)
 
     def dump(self, target: Writer, heard: Heard) -> None:
-        passed = 0
         with self.trial.shell.pipe(DUMP, gives=True, variables=self.trial.client) as pipe:
-            while data := pipe.read(BLOCK):
-                target.write(data)
-                passed += len(data)
-                heard(passed)
-            answer = pipe.finish(LONG_SECONDS)
+            answer = pipe.pour(target.write, heard)
         if answer.code:
             raise OpsError(f"The recovered database can't be dumped: {answer.out.strip()}")
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.backup.packing import BLOCK, KeyMistake, Sum, identity, new_key, pack, recipient, unpack
+from ops.backup.packing import KeyMistake, Sum, identity, new_key, pack, recipient, unpack
+from ops.backup.shell import BLOCK
 from ops.errors import OpsError
 
 SECRET, PUBLIC = new_key()

@@ -14,9 +14,10 @@ import base64
 import hashlib
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from rollout.backups import Folder, folder_of
 from rollout.records import Artifact
@@ -61,6 +62,12 @@ touch {STREAMING}
 exec pg_receivewal --no-password --no-loop --slot "$SLOT" --directory "{RECEIVED}/$system"
 """
 
+# What the server says of it, as JSON; no row where there is none.
+SLOT_SQL = f"""
+    SELECT json_build_object('state', wal_status, 'active', active,
+        'behind', pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn))
+    FROM pg_replication_slots WHERE slot_name = '{SLOT}'"""
+
 # With traffic, a segment is closed after so long at most (rollout/postgres.py) ...
 CLOSE_SECONDS = 60
 # ... and shipped by the next run of the job. What takes longer than this is late.
@@ -69,6 +76,33 @@ LATE = timedelta(minutes=5)
 
 class WalError(ValueError):
     """A file is not what its name says."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """state: PostgreSQL's `wal_status`, empty where there is no slot. behind: bytes."""
+
+    state: str = ""
+    active: bool = False
+    behind: int = 0
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any] | None) -> Slot:
+        """From what SLOT_SQL gives."""
+        told = found or {}
+        return cls(told.get("state") or "", bool(told.get("active")), int(told.get("behind") or 0))
+
+    @property
+    def wrong(self) -> str:
+        """Why the log is not received, and the next command; empty where it is."""
+        if self.state == "lost":
+            return (
+                f"the database has given up slot {SLOT}: WAL that was not received is gone. "
+                "Next: `ytops backup run base`"
+            )
+        if not self.state or not self.active:
+            return f"nobody receives slot {SLOT}. Next: `ytops logs wal`, `ytops up`"
+        return ""
 
 
 @dataclass(frozen=True, order=True)

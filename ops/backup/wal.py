@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,7 +22,16 @@ from ops.backup.stores import Stores
 from ops.backup.writing import Tell
 from ops.errors import OpsError, StepFailed
 from rollout.retention import Series
-from rollout.wal import CLOSE_SECONDS, Piece, WalError, check_segment, is_segment, is_whole_file
+from rollout.wal import (
+    CLOSE_SECONDS,
+    SLOT_SQL,
+    Piece,
+    Slot,
+    WalError,
+    check_segment,
+    is_segment,
+    is_whole_file,
+)
 
 # SYSTEM/NAME, when it was last written to, and its size. What is empty lies in a place already.
 WAITING = "cd \"$0\" && find . -mindepth 2 -maxdepth 2 -type f -printf '%P %T@ %s\\n'"
@@ -35,6 +45,12 @@ exec psql -X -qAt -v ON_ERROR_STOP=1 -o /dev/null \
     -c "SELECT pg_create_restore_point('shipped')" -c "SELECT pg_switch_wal()"
 """
 POLL_SECONDS = 0.5
+# A receiver ends with the database, and Docker takes some seconds to start it again.
+AWAY_SECONDS = 30
+ASK_SECONDS = 5
+ASK_SLOT = f"""
+exec psql -X -qAt -v ON_ERROR_STOP=1 -c "{SLOT_SQL}"
+"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,22 @@ def waiting(shell: Shell, folder: str) -> list[Waiting]:
             closed = datetime.fromtimestamp(int(float(at)), UTC)
             found.append(Waiting(inside, name, closed, int(size)))
     return sorted(found, key=lambda one: (one.closed, one.name))
+
+
+def require_received(shell: Shell, variables: dict[str, str]) -> None:
+    """Raise StepFailed where nobody receives the log of a database that answers: what is shipped
+    then is all there is. `variables`: of a client of the database."""
+    deadline = time.monotonic() + AWAY_SECONDS
+    while True:
+        answer = shell.run(ASK_SLOT, variables=variables)
+        if answer.code:
+            return  # its being away is others' to tell
+        wrong = Slot.of(json.loads(answer.out or "null")).wrong
+        if not wrong:
+            return
+        if time.monotonic() > deadline:
+            raise StepFailed(wrong)
+        time.sleep(ASK_SECONDS)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from ops.backup.local import LocalShell, LocalTrial
 from ops.backup.run import Backup
 from ops.backup.stores import Stores
 from ops.backup.verify import Verify
-from ops.backup.wal import Shipping
+from ops.backup.wal import Shipping, require_received
 from ops.errors import OpsError
 from ops.scheduler.desk import Desk
 from ops.steps.backup import megabytes
@@ -70,6 +70,7 @@ def wal(desk: Desk) -> None:
     with desk.places(WAL_LOCK) as found:
         Shipping(found, WAL, recipients, _teller(desk)).go()
         _require_all(found)
+    require_received(LocalShell(), client(desk.names, desk.config.postgres))
 
 
 def files(series: Series) -> Job:

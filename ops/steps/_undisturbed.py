@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -11,8 +12,13 @@ from ops.errors import StepFailed
 from rollout.dumps import MIGRATING
 
 WAIT_MINUTES = 10
+# The lock is a lease: an engine that restarts beside its containers leaves the session behind, with
+# nobody at its other end who could ever close it.
+LEASE_SECONDS = 30
+BEAT_SECONDS = 5
 PSQL = ("psql", "-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-v", f"lock={MIGRATING}")
-TRY = b"SELECT CASE WHEN pg_try_advisory_lock(:lock) THEN 'held' ELSE 'busy' END;\n"
+LEASE = "SET idle_session_timeout = '{seconds}s';\n"
+TRY = "SELECT CASE WHEN pg_try_advisory_lock(:lock) THEN 'held' ELSE 'busy' END;\n"
 WAIT = f"SET lock_timeout = '{WAIT_MINUTES}min'; SELECT 'held' FROM pg_advisory_lock(:lock);\n"
 
 
@@ -20,22 +26,26 @@ WAIT = f"SET lock_timeout = '{WAIT_MINUTES}min'; SELECT 'held' FROM pg_advisory_
 def undisturbed(
     docker: Docker, postgres: str, user: str, database: str, say: Say
 ) -> Iterator[None]:
-    """No dump begins from here on. The session that holds the lock ends with us."""
+    """No dump begins from here on. The session that holds the lock ends with us, or soon after."""
     session = docker.spawn(
         ["exec", "--interactive", postgres, *PSQL, "-U", user, "-d", database],
         True, subprocess.DEVNULL,
     )  # fmt: skip
+    over = threading.Event()
+    lease = LEASE.format(seconds=LEASE_SECONDS)
     try:
-        if _ask(session, TRY) == "busy":
+        if _ask(session, lease + TRY) == "busy":
             say(f"a backup is being made: waiting for it, {WAIT_MINUTES} minutes at most")
-            if _ask(session, WAIT.encode()) != "held":
+            if _ask(session, WAIT) != "held":
                 raise StepFailed(
                     f"A backup of {database} has been under way for {WAIT_MINUTES} minutes, and a "
                     "migration beside it would hold the application up. Nothing was migrated.\n"
                     "Next: wait for it (`ytops logs scheduler`), or end it; then `ytops up`"
                 )
+        threading.Thread(target=_beat, args=(session, lease, over), daemon=True).start()
         yield  # where nobody answers the migration says so itself
     finally:
+        over.set()
         with suppress(OSError):
             if session.stdin:
                 session.stdin.close()
@@ -44,12 +54,24 @@ def undisturbed(
         end(session)
 
 
-def _ask(session: subprocess.Popen[bytes], question: bytes) -> str:
-    assert session.stdin
+def _beat(session: subprocess.Popen[bytes], lease: str, over: threading.Event) -> None:
+    while not over.wait(BEAT_SECONDS) and _say(session, lease):
+        pass
+
+
+def _ask(session: subprocess.Popen[bytes], question: str) -> str:
     assert session.stdout
-    try:
-        session.stdin.write(question)
-        session.stdin.flush()
-    except OSError:
+    if not _say(session, question):
         return ""
     return session.stdout.readline().decode(errors="replace").strip()
+
+
+def _say(session: subprocess.Popen[bytes], words: str) -> bool:
+    """False where nobody listens any more."""
+    assert session.stdin
+    try:
+        session.stdin.write(words.encode())
+        session.stdin.flush()
+    except (OSError, ValueError):  # ended, or closed by us
+        return False
+    return True

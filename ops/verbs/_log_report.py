@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ops.backup.stores import Stores
@@ -18,9 +18,10 @@ from rollout.schedule import BASE_LATE
 from rollout.wal import (
     CLOSE_SECONDS,
     LATE,
-    SLOT,
+    SLOT_SQL,
     Piece,
     Segment,
+    Slot,
     is_segment,
 )
 
@@ -29,21 +30,17 @@ ASK = f"""
 exec psql -X -qAt -v ON_ERROR_STOP=1 -U "${{POSTGRES_USER:-postgres}}" -d template1 -c "
     SELECT json_build_object('position', pg_current_wal_lsn(),
         'system', (SELECT system_identifier::text FROM pg_control_system()),
-        'slot', (SELECT json_build_object('state', wal_status, 'active', active,
-            'behind', pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn))
-            FROM pg_replication_slots WHERE slot_name = '{SLOT}'))"
+        'slot', ({SLOT_SQL}))"
 """
 
 
 @dataclass(frozen=True)
 class Server:
-    """What the live database says of its log. state: empty where the receiver has no slot."""
+    """What the live database says of its log."""
 
     system: str
     position: str
-    state: str = ""
-    active: bool = False
-    behind: int = 0
+    slot: Slot = field(default_factory=Slot)
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,9 @@ class LogReport:
                 yield True, words + (gap if one.missing else "")
         yield self._rpo_line()
         if self.server:
-            yield self._slot_line(self.server)
+            slot = self.server.slot
+            behind = f"the receiver is {slot.behind / 1e6:.1f} MB behind"
+            yield not slot.wrong, slot.wrong or behind
 
     def _base_line(self) -> tuple[bool, str]:
         if self.base is None:
@@ -125,16 +124,6 @@ class LogReport:
         ok = self.rpo <= LATE
         return ok, words if ok else f"{words}. Next: `ytops backup run wal`"
 
-    def _slot_line(self, server: Server) -> tuple[bool, str]:
-        if server.state == "lost":
-            return False, (
-                f"the database has given up slot {SLOT}: WAL that was not received is gone. "
-                "Next: `ytops backup run base`"
-            )
-        if not server.state or not server.active:
-            return False, f"nobody receives slot {SLOT}. Next: `ytops logs wal`, `ytops up`"
-        return True, f"the receiver is {server.behind / 1e6:.1f} MB behind"
-
     def values(self) -> dict[str, object]:
         return {
             "base": self.base.isoformat() if self.base else None,
@@ -144,8 +133,8 @@ class LogReport:
             ],
             "newest_wal": self.newest.closed.isoformat() if self.newest else None,
             "rpo_seconds": self.rpo.total_seconds() if self.rpo is not None else None,
-            "slot": self.server.state if self.server else None,
-            "behind_bytes": self.server.behind if self.server else None,
+            "slot": self.server.slot.state if self.server else None,
+            "behind_bytes": self.server.slot.behind if self.server else None,
         }
 
 
@@ -157,14 +146,7 @@ def ask(place: Place) -> Server | None:
     if answer.code:
         return None
     told = json.loads(answer.out)
-    slot = told["slot"] or {}
-    return Server(
-        told["system"],
-        told["position"],
-        slot.get("state") or "",
-        bool(slot.get("active")),
-        int(slot.get("behind") or 0),
-    )
+    return Server(told["system"], told["position"], Slot.of(told["slot"]))
 
 
 def _newest(pieces: tuple[Piece, ...], server: Server | None) -> Piece | None:

@@ -74,6 +74,20 @@ def test_its_metrics_are_on_the_data_network_alone(scheduled: World) -> None:
     assert _metrics(scheduled, "net-app") == ""
 
 
+def test_a_receiver_that_is_away_is_told_of_and_its_return_too(scheduled: World) -> None:
+    """The log that waits was all shipped, so that nothing else would tell."""
+    docker("stop", scheduled.name("wal"))
+    wait_until(lambda: _wal_words(scheduled), lambda: _log(scheduled), seconds=180)
+    assert _wal_words(scheduled).startswith("nobody receives slot ytempire_wal. Next: `ytops logs")
+    docker("start", scheduled.name("wal"))
+    wait_until(lambda: not _wal_words(scheduled), lambda: _log(scheduled), seconds=180)
+
+
+def _wal_words(world: World) -> str:
+    last: dict[str, Any] = report(world).get("last", {}).get("wal", {})
+    return str(last.get("words", ""))
+
+
 def _metrics(world: World, network: str) -> str:
     """As the switch, which is on both networks, gets them."""
     at = f'{{{{(index .NetworkSettings.Networks "{world.name(network)}").IPAddress}}}}'

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rollout.edge import ACTIVE_CONF, RELOAD_TOKEN, render_active
+from rollout.edge import ACTIVE_CONF, render_active
 from rollout.names import address
 from rollout.state import Pointer, Release
 from tests.e2e.world import World, docker, wait_until
@@ -133,5 +133,5 @@ def _move_by_hand(world: World) -> None:
     place = address(world.get("networkAppSubnet"), world.idle)
     pointer = Pointer(colour=world.idle, identity=identity)
     text = render_active(pointer, release, place, state["serial"], "byhand")
-    for file, content in ((ACTIVE_CONF, text), (RELOAD_TOKEN, "byhand\n")):
-        world.write("switch", f"/edge/{file}", content)
+    world.write("switch", f"/edge/{ACTIVE_CONF}", text)
+    world.reload_edge()

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from ops import file_backend
+from rollout.edge import RELOAD_TOKEN
 from rollout.names import Colour, other
 from tests.e2e.load import Load
 
@@ -355,6 +356,10 @@ class World:
     def write(self, part: str, path: str, content: str) -> None:
         """A file, inside a container."""
         docker("exec", "-i", self.name(part), "sh", "-c", f"cat > {path}", stdin=content)
+
+    def reload_edge(self) -> None:
+        """As the switch has nginx do it. Each time by another token: the same one is no news."""
+        self.write("switch", f"/edge/{RELOAD_TOKEN}", f"by-hand-{time.monotonic_ns()}\n")
 
     def sql(self, query: str) -> str:
         return docker(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rollout.edge import ACTIVE_CONF, RELOAD_TOKEN
+from rollout.edge import ACTIVE_CONF
 from tests.e2e.faults.catalogue import Act, Fault, Hits
 from tests.e2e.faults.scene import Scene
 from tests.e2e.world import docker, wait_until
@@ -79,7 +79,7 @@ def break_the_file(scene: Scene) -> None:
 def _edit(scene: Scene, text: str) -> None:
     """As somebody with a shell might; then a reload. The switch puts it back by itself."""
     scene.world.write("switch", INCLUDE, text)
-    scene.world.write("switch", f"/edge/{RELOAD_TOKEN}", "byhand\n")
+    scene.world.reload_edge()
     wait_until(lambda: _include(scene) != text, "the edited file stays", 30)
 
 

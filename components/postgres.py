@@ -13,7 +13,7 @@ from components.step import step
 from rollout import steps
 from rollout.logins import Login
 from rollout.names import address
-from rollout.postgres import hba, postgresql_conf
+from rollout.postgres import hba, postgresql_conf, shared_mb
 from rollout.settings import REPLICATION_USER
 
 CONFIG_PATH = "/etc/ytempire"
@@ -92,7 +92,7 @@ class Postgres(pulumi.ComponentResource):
                 ),
                 stop_seconds=120,
                 stop_signal="SIGINT",
-                shm_mb=256,
+                shm_mb=shared_mb(settings),
                 # As the first process it would adopt what a `docker exec` leaves, and end every
                 # session when that dies by a signal.
                 init=True,

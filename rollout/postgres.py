@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rollout.settings import Postgres
 from rollout.wal import CLOSE_SECONDS
 
@@ -30,6 +32,12 @@ _DECLARED: dict[str, str] = {
 }
 
 
+SHARED_MB = 256
+# As PostgreSQL reads a setting that is memory; a bare number counts kilobytes.
+_MEMORY = re.compile(r"\s*(\d+)\s*(kB|MB|GB|TB)?\s*")
+_KILOBYTES = {"kB": 1, "MB": 1 << 10, "GB": 1 << 20, "TB": 1 << 30}
+
+
 def postgresql_conf(settings: Postgres, folder: str) -> str:
     """postgresql.conf. Memory follows the container's limit: a quarter of it is shared buffers,
     half is what the planner may count on."""
@@ -45,6 +53,13 @@ def postgresql_conf(settings: Postgres, folder: str) -> str:
     return "# Written by `pulumi up`; change postgresSettings in the stack file.\n" + "".join(
         f"{line}\n" for line in lines
     )
+
+
+def shared_mb(settings: Postgres) -> int:
+    """Megabytes of /dev/shm, where parallel workers meet. A parallel VACUUM takes all of
+    `maintenance_work_mem` there at once, and fails where there is less."""
+    wanted = _MEMORY.fullmatch(settings.settings.get("maintenance_work_mem", ""))
+    return SHARED_MB + (int(wanted[1]) * _KILOBYTES[wanted[2] or "kB"] // 1024 if wanted else 0)
 
 
 def beside(database: str) -> str:

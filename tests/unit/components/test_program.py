@@ -263,6 +263,10 @@ def test_a_container_is_on_the_networks_that_it_needs(name: str, networks: set[s
     assert {p["name"].removeprefix("ytempire-production-") for p in places} == networks
 
 
+def test_production_s_database_has_room_for_its_own_vacuum() -> None:
+    assert second("production").container("postgres").inputs["shmSize"] == 1024 + 256
+
+
 @pytest.mark.parametrize(
     ("name", "address"),
     [

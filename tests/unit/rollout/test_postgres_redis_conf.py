@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from rollout.postgres import hba, postgresql_conf
+from rollout.postgres import SHARED_MB, hba, postgresql_conf, shared_mb
 from rollout.redis import redis_conf, users_acl
 from rollout.settings import Settings, load
 from tests.unit.stack_files import raw
@@ -44,6 +44,20 @@ def test_memory_follows_the_containers_limit() -> None:
 def test_a_stack_may_set_more_and_has_the_last_word() -> None:
     sized = conf(postgresSettings='{"max_connections": "300", "work_mem": "32MB"}')
     assert (sized["max_connections"], sized["work_mem"]) == ("'300'", "'32MB'")
+
+
+@pytest.mark.parametrize(
+    ("said", "megabytes"),
+    [("1GB", 1024 + 256), ("512MB", 512 + 256), ("65536", 64 + 256), ("2048 kB", 2 + 256)],
+)
+def test_a_parallel_vacuum_finds_room_for_all_that_it_may_take(said: str, megabytes: int) -> None:
+    settings = f'{{"maintenance_work_mem": "{said}"}}'
+    assert shared_mb(configured(postgresSettings=settings).postgres) == megabytes
+
+
+@pytest.mark.parametrize("said", ["{}", '{"maintenance_work_mem": "a lot"}'])
+def test_what_says_no_memory_is_postgresqls_to_refuse(said: str) -> None:
+    assert shared_mb(configured(postgresSettings=said).postgres) == SHARED_MB
 
 
 def test_quotes_are_doubled() -> None:

@@ -5,7 +5,7 @@
 -- of this table repeats in real ones; what repeats by its making lies too far apart to be found.
 \set ON_ERROR_STOP on
 SET synchronous_commit = off;
-SET maintenance_work_mem = '256MB';
+SET maintenance_work_mem = '128MB'; -- VACUUM shares it, and /dev/shm has 256 MB
 
 CREATE TABLE users (id bigint, email text NOT NULL, created_at timestamptz NOT NULL,
     password text NOT NULL, settings jsonb NOT NULL);

@@ -94,7 +94,7 @@ def _of_the_scheduler() -> Iterator[Alert]:
         f'{TASK_SUCCESS}{{task="wal"}} == 0 or {_age(SHIPPED)} > {seconds(wal.LATE)}',
         wal.LATE,
         "critical",
-        "The database's log is not received, or stays here: the host's loss would cost hours.",
+        "The database's log is not received, or stays on the host, whose loss would cost hours.",
         "`ytops logs scheduler`, `ytops backup status`",
     )
 

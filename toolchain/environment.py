@@ -72,7 +72,7 @@ def sandbox(checkout: Path) -> dict[str, str]:
     """The sandbox keeps its state in the checkout, under a passphrase that everybody knows."""
     state = checkout / ".sandbox" / "state"
     state.mkdir(parents=True, exist_ok=True)
-    # As ops/file_backend.py says it, which is not there before the environment is.
+    # As ops/file_backend.py says it and why: the toolchain imports nothing of what it installs for.
     values = {"PULUMI_BACKEND_URL": f"file://{state}?metadata=skip"}
     # Ours counts as unset: a shell that has read this file may be the one to write it again.
     if os.environ.get("PULUMI_CONFIG_PASSPHRASE", SANDBOX_PASSPHRASE) == SANDBOX_PASSPHRASE:

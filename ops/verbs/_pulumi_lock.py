@@ -14,8 +14,10 @@ from typing import Literal
 
 from ops import file_backend
 from ops.engine import Engine
+from ops.stackfile import PROJECT
 from ops.verbs._exit import Refused
 from ops.verbs._paper import moment, when
+from ops.verbs._state_file import drop_cut_attributes
 
 Owner = Literal["alive", "dead", "elsewhere"]
 
@@ -84,11 +86,13 @@ def is_busy(errors: str) -> bool:
 
 
 def clear_stranded(locks: list[PulumiLock], engine: Engine, say: Callable[[str], None]) -> None:
-    """Cancel the locks of dead processes; raise Refused while any owner may live."""
-    if not locks:
-        return
+    """Cancel the locks of dead processes, and make good what else they left; raise Refused while
+    any owner may live."""
     for lock in locks:
         refuse_unless_dead(lock, engine.stack)
+    drop_cut_attributes(engine.backend, PROJECT, engine.stack, say)  # or nothing can be cancelled
+    if not locks:
+        return
     engine.cancel()
     for lock in locks:
         say(f"Pulumi's lock was stranded by {lock}, which is gone: cleared.")

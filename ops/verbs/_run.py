@@ -21,7 +21,7 @@ from ops.verbs._failure import Failure
 from ops.verbs._paper import complain, indented, plural, say
 from ops.verbs._place import Place
 from ops.verbs._progress import Progress
-from ops.verbs._state_file import drop_cut_attributes, restore
+from ops.verbs._state_file import restore
 from ops.verbs._view import view
 
 WAITING: dict[Verb, str] = {
@@ -109,7 +109,6 @@ class Run:
         return []
 
     def _recorded(self) -> Recorded:
-        drop_cut_attributes(self.engine.backend, PROJECT, self.place.stack, say)
         try:
             return self.engine.recorded()
         except NotReady:

@@ -46,8 +46,8 @@ def drop_cut_attributes(backend: str, project: str, stack: str, say: Callable[[s
     for file in [file for file in files if not _is_json(file)]:
         file.unlink(missing_ok=True)
         say(
-            f"{file.name} beside the state of {stack} was cut off in its writing, and hid the "
-            "state, which is whole: it is removed."
+            f"{file.name}, beside the state of {stack}, was left half written by a run that was "
+            "killed. Pulumi reads nothing past it, and needs nothing of it: it is removed."
         )
 
 

@@ -14,6 +14,7 @@ from unittest.mock import create_autospec
 import pytest
 
 from ops.engine import Engine
+from ops.stackfile import PROJECT
 from ops.verbs import _pulumi_lock as lock
 from ops.verbs._exit import Refused
 
@@ -30,8 +31,8 @@ def dead_pid() -> int:
     return process.pid
 
 
-def engine() -> Engine:
-    fake: Engine = create_autospec(Engine, instance=True)
+def engine(backend: str = "s3://bucket") -> Engine:
+    fake: Engine = create_autospec(Engine, instance=True, backend=backend)
     fake.stack = "sandbox"
     return fake
 
@@ -85,6 +86,18 @@ def test_a_stranded_lock_is_cancelled_with_a_line_that_says_so() -> None:
     fake.cancel.assert_called_once_with()  # type: ignore[attr-defined]
     assert said[0].startswith(f"Pulumi's lock was stranded by ana@{HERE} (process {stranded.pid})")
     assert said[0].endswith("which is gone: cleared.")
+
+
+def test_a_cut_attribute_file_goes_before_the_lock_is_cancelled(tmp_path: Path) -> None:
+    """With it, `pulumi cancel` can't read the state either."""
+    cut = tmp_path / ".pulumi" / "stacks" / PROJECT / "sandbox.json.attrs"
+    cut.parent.mkdir(parents=True)
+    cut.touch()
+    there: list[bool] = []
+    fake = engine(f"file://{tmp_path}")
+    fake.cancel.side_effect = lambda: there.append(cut.exists())  # type: ignore[attr-defined]
+    lock.clear_stranded([lock.PulumiLock("ana", HERE, dead_pid(), now())], fake, print)
+    assert there == [False]
 
 
 def test_a_living_owner_is_left_alone_and_named() -> None:

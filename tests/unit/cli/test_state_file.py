@@ -62,8 +62,8 @@ class TestAttributes:
         _drop(state, said)
         assert not cut.exists()
         assert said == [
-            "sandbox.json.attrs beside the state of sandbox was cut off in its writing, and hid "
-            "the state, which is whole: it is removed."
+            "sandbox.json.attrs, beside the state of sandbox, was left half written by a run that "
+            "was killed. Pulumi reads nothing past it, and needs nothing of it: it is removed."
         ]
 
     def test_a_whole_one_stays(self, state: Path) -> None:

@@ -194,6 +194,8 @@ def _outcome(docker: Docker, parameters: Switch, first: str) -> str:
         return f"It was confirmed: {_where(parameters.target)} serves.\nNext: `ytops up {version}`"
     live = answer["edge"]
     serves = f"{_where(Pointer(**live))} serves" if live else "No release serves (503)"
+    if answer["state"]["pending"]:
+        serves += " for now: the switch agent can't move back, and goes on trying"
     return f"{serves}.\nNext: {first}`ytops up {version}`; what is where: `ytops status`"
 
 

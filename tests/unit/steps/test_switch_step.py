@@ -175,6 +175,17 @@ def test_moving_back_is_waited_for(switch: Host) -> None:
     assert len(switch.asked("state")) >= 4
 
 
+def test_a_host_that_can_t_move_back_yet_is_no_end_of_it(
+    switch: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk is full, say: what serves now is not what will."""
+    monkeypatch.setattr("ops.steps.switch.UNDO_SECONDS", 0.5)
+    switch.agent("state", state_of(), PENDING)
+    switch.agent("watch", {"error": "no"})
+    said = "1.0.0+aaaaaaaaaaaa in blue serves for now: the switch agent can't move back, and goes"
+    assert said in switch.step("switch", SWITCH).error
+
+
 def test_a_confirmation_whose_answer_was_lost_counts(switch: Host) -> None:
     switch.agent("confirm", {"die": "connection reset"})
     before, after = state_of(), state_of(live=TARGET, serial=2)

@@ -4,9 +4,10 @@ it is slow, silent or cut. Played on a second host, which is reached by ssh thro
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 
-from tests.e2e.faults.catalogue import Act, Change, Ends, Fault
+from tests.e2e.faults.catalogue import Act, Change, Ends, Fault, Hits
 from tests.e2e.faults.moments import BEGIN, MID, MOVING, Moment
 from tests.e2e.faults.remote import Remote
 from tests.e2e.faults.scene import Scene
@@ -34,15 +35,23 @@ def on(blow: Callable[[Remote, Scene], None]) -> Act:
 
 
 def _restart(remote: Remote, scene: Scene) -> None:
-    remote.host.restart_engine()
+    """Docker writes the rules by which a published port is reached anew."""
+    scene.away += remote.host.restart_engine()
 
 
 def _crash(remote: Remote, scene: Scene) -> None:
-    remote.host.restart_engine(signal.SIGKILL)
+    scene.away += remote.host.restart_engine(signal.SIGKILL)
 
 
 def _fill(remote: Remote, scene: Scene) -> None:
-    scene.heal(remote.host.make_room)
+    """The datastores can't write: PostgreSQL may take no new session, Redis answers no ping."""
+    begun = time.monotonic()
+
+    def make_room() -> None:
+        remote.host.make_room()
+        scene.away += time.monotonic() - begun
+
+    scene.heal(make_room)
     remote.host.fill()
 
 
@@ -83,13 +92,14 @@ def _fault(
     act: Act,
     ends: Ends = "either",
     *,
+    hits: Hits = "nothing",
     title: str = "",
     undone: bool = False,
     prepare: Act | None = None,
 ) -> Fault:
     return Fault(
         f"{id_}@{moment.name}", group, title or moment.words, act,
-        ends=ends, undone=undone, prepare=prepare, remote=True,
+        ends=ends, hits=hits, undone=undone, prepare=prepare, remote=True,
     )  # fmt: skip
 
 
@@ -103,15 +113,15 @@ def _image(breaks: Change) -> Fault:
 
 FAULTS = (
     *(
-        _fault("engine-restarts", ENGINE, moment, after(moment, on(_restart)))
+        _fault("engine-restarts", ENGINE, moment, after(moment, on(_restart)), hits="edge")
         for moment in (MID["migrate"], MID["healthy"], MID["switch"])
     ),
     _fault(
-        "engine-killed", ENGINE, MID["switch"], after(MID["switch"], on(_crash)),
+        "engine-killed", ENGINE, MID["switch"], after(MID["switch"], on(_crash)), hits="edge",
         title=f"it is killed (`kill -9`), and started again, {MID['switch'].words}",
     ),
     *(
-        _fault("disk-full", DISK, moment, at(moment, on(_fill)))
+        _fault("disk-full", DISK, moment, at(moment, on(_fill)), hits="store")
         for moment in (BEGIN["backup"], BEGIN["app"], MOVING)
     ),
     Fault(

@@ -1,4 +1,5 @@
-"""What was stopped is started: the engine ignores every change of a kept slot, this one too."""
+"""What was stopped is started: the engine ignores every change of a kept slot, this one too. And
+what missed its process limit gets it."""
 
 from __future__ import annotations
 
@@ -9,34 +10,36 @@ import pulumi_command as command
 
 from components.site import Site
 from components.step import EVERYTHING, step
-from ops.stopped import Stopped
+from ops.amiss import Amiss
 from rollout import steps
 from rollout.names import Names
 from rollout.plan import DeclaredSlot, Plan
 
 
 def awake(
-    plan: Plan, stopped: Sequence[Stopped], site: Site, after: Sequence[pulumi.Resource]
+    plan: Plan, amiss: Amiss, site: Site, after: Sequence[pulumi.Resource]
 ) -> command.local.Command:
-    """Declare it. It runs when something of a kept slot stands still; while nothing does, it is
-    declared as it was, so that a run without a change shows none."""
+    """Declare it. It runs when something of a kept slot stands still, or anything lacks its limit;
+    while nothing does, it is declared as it was, so that a run without a change shows none."""
     names = site.names
     kept = {name for slot in plan.slots if slot.frozen for name in _containers(slot, names)}
-    standing = [one for one in stopped if one.name in kept]
+    standing = [one for one in amiss.stopped if one.name in kept]
+    keys = [one.key for one in standing] + [one.key for one in amiss.unlimited]
     live = plan.source
     return step(
         "awake",
         steps.Awake(
             app=names.app(live.colour) if live else "",
             containers=tuple(one.name for one in standing),
+            limits={one.name: one.pids for one in amiss.unlimited},
             waits=not plan.changes_traffic,
             timeout=site.settings.backend.boot_timeout,
         ),
         site.settings,
         pulumi.ResourceOptions(
-            depends_on=[site.gate, *after], ignore_changes=None if standing else EVERYTHING
+            depends_on=[site.gate, *after], ignore_changes=None if keys else EVERYTHING
         ),
-        key=" ".join(one.key for one in standing) or "nothing",
+        key=" ".join(keys) or "nothing",
         shows_logs=True,
     )
 

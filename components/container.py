@@ -16,7 +16,7 @@ from components.site import Site
 from ops.docker import Docker
 from ops.errors import OpsError
 from ops.stale import remove_stale
-from rollout.names import COLOUR_LABEL, PART_LABEL, RELEASE_LABEL, STACK_LABEL
+from rollout.names import COLOUR_LABEL, PART_LABEL, PIDS_LABEL, RELEASE_LABEL, STACK_LABEL
 
 # Five files of 20 MB: some days of logs at the sandbox's rate, and a bound on the disk (CIS 2.12).
 LOG_OPTIONS = {"max-size": "20m", "max-file": "5"}
@@ -99,12 +99,14 @@ def container(
     name: str, args: ContainerArgs, site: Site, opts: pulumi.ResourceOptions
 ) -> docker.Container:
     """Declare it. Before creation, a namesake of ours that a killed run left is removed; after it,
-    the process limit is set, which the provider can't."""
+    the process limit is set, which the provider can't. A hook that fails or never runs leaves the
+    container as one that was made: `awake` sets it in the next run, by the label."""
     labels = {
         STACK_LABEL: site.settings.stack,
         PART_LABEL: args.part,
         COLOUR_LABEL: args.colour,
         RELEASE_LABEL: args.release,
+        PIDS_LABEL: str(args.pids),
     }
     opts.hooks = _hooks(args, site)
     opts.delete_before_replace = True  # the names are fixed
@@ -206,9 +208,7 @@ def _hooks(args: ContainerArgs, site: Site) -> pulumi.ResourceHookBinding:
         remove_stale(Docker(host), args.container, site.names)
 
     def limit_processes(_: pulumi.ResourceHookArgs) -> None:
-        answer = Docker(host).call(
-            "update", "--pids-limit", str(args.pids), args.container, check=False
-        )
+        answer = Docker(host).limit_processes(args.container, args.pids)
         # One that has already ended is for the step that waits for its health to tell about.
         if answer.code and "stopped container" not in answer.words:
             raise OpsError(f"{args.container} got no process limit: {answer.words}")

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_docker as docker
 
 from components.site import Site
-from rollout.names import PART_LABEL, STACK_LABEL
+from rollout.names import PART_LABEL, STACK_LABEL, address
 from rollout.settings import Settings
 
 NetworkKind = Literal["edge", "app", "data"]
@@ -60,7 +60,11 @@ class Networks(pulumi.ComponentResource):
             name=site.names.network(kind),
             driver="bridge",
             internal=internal,
-            ipam_configs=[docker.NetworkIpamConfigArgs(subnet=subnet)],
+            # Docker's own choice. It tells of it only once its daemon has been restarted: not said
+            # here, a refresh after that would have every network made anew.
+            ipam_configs=[
+                docker.NetworkIpamConfigArgs(subnet=subnet, gateway=address(subnet, "gateway"))
+            ],
             labels=[
                 docker.NetworkLabelArgs(label=STACK_LABEL, value=site.settings.stack),
                 docker.NetworkLabelArgs(label=PART_LABEL, value=f"net-{kind}"),

@@ -252,6 +252,7 @@ class ReleaseSlot(pulumi.ComponentResource):
         return steps.WorkersAnswer(
             switch=names.switch,
             containers=tuple(names.workers(release.identity, release.worker_replicas)),
+            beat=names.beat(release.identity) if release.beat_command else "",
             timeout=self._site.settings.backend.boot_timeout,
         )
 

@@ -24,11 +24,11 @@ from components.slot import CrewArgs, ReleaseSlot, SlotArgs, WorkerCrew
 from components.switch import BlueGreenSwitch
 from components.wal import Wal
 from ops import pack
+from ops.amiss import Amiss, amiss
 from ops.docker import Docker
 from ops.errors import HostUnreachable, OpsError
 from ops.observe import Observation, image_identity, observe
 from ops.stackfile import find_root
-from ops.stopped import Stopped, stopped
 from rollout import settings as configuration
 from rollout.dumps import is_fresh
 from rollout.fingerprint import changed_secrets
@@ -51,7 +51,7 @@ class Run:
     plan: Plan
     switch_image: str
     scheduler_image: str
-    stopped: tuple[Stopped, ...] = ()
+    amiss: Amiss
     checklist: tuple[Item, ...] = ()
     maintenance: Maintenance | None = None
 
@@ -81,7 +81,7 @@ def begin() -> Run:
         scheduler_image = ""
         if settings.scheduler.on:
             scheduler_image = _by_digest(settings, look, settings.scheduler.image, names.scheduler)
-        standing = look.stopped.result() if observation.source == "host" else ()
+        wrong = look.amiss.result() if observation.source == "host" else Amiss()
         items = _checklist(settings, root, observation, decided)
         allowed = _maintenance(settings, root)
     except (SettingsError, OpsError) as error:
@@ -96,7 +96,7 @@ def begin() -> Run:
         decided,
         switch_image,
         scheduler_image,
-        standing,
+        wrong,
         items,
         allowed,
     )
@@ -128,7 +128,7 @@ class System:
         self.media = volume("media", self.edge, self.site)
         if settings.scheduler.image:
             self._scheduler()
-        self.awake = awake(run.plan, run.stopped, self.site, [*self._stores, self.edge.nginx])
+        self.awake = awake(run.plan, run.amiss, self.site, [*self._stores, self.edge.nginx])
         self.slots = [self._slot(declared) for declared in run.plan.slots]
         self._draining()
         self.last: pulumi.Output[dict[str, str] | None] | None = None
@@ -281,7 +281,7 @@ class _Look:
 
     observation: Observation
     images: Mapping[str, Future[ImageIdentity]]
-    stopped: Future[tuple[Stopped, ...]]
+    amiss: Future[Amiss]
 
 
 def _look(settings: Settings, names: Names) -> _Look:
@@ -294,8 +294,8 @@ def _look(settings: Settings, names: Names) -> _Look:
     ]
     with ThreadPoolExecutor() as pool:
         images = {tag: pool.submit(image_identity, docker, tag) for tag in tags}
-        standing = pool.submit(stopped, docker, names)
-        return _Look(_observe(settings, names), images, standing)
+        wrong = pool.submit(amiss, docker, names)
+        return _Look(_observe(settings, names), images, wrong)
 
 
 def _observe(settings: Settings, names: Names) -> Observation:

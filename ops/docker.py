@@ -240,6 +240,10 @@ class Docker:
     def start(self, container: str) -> None:
         self.call("start", container)
 
+    def limit_processes(self, container: str, pids: int) -> Answer:
+        """Of what runs, too."""
+        return self.call("update", "--pids-limit", str(pids), container, check=False)
+
     def stop(self, container: str, seconds: int = 10) -> None:
         self.call("stop", "-t", str(seconds), container, timeout=seconds + ANSWER_SECONDS)
 

@@ -14,6 +14,8 @@ STACK_LABEL = "ytempire.stack"
 PART_LABEL = "ytempire.part"
 COLOUR_LABEL = "ytempire.colour"
 RELEASE_LABEL = "ytempire.release"
+# How many processes a container may have: the provider can't say it to Docker.
+PIDS_LABEL = "ytempire.pids"
 
 # The containers that outlive every deploy: only a maintenance replaces them.
 DATASTORES = frozenset({"postgres", "redis"})
@@ -31,6 +33,7 @@ CONFIGURATION = "ytempire:rollout:Configuration"
 # Places on a network, counted from its first address. Docker hands out addresses from the
 # lower half's start, so ours begin where a small installation's dynamic ones have ended.
 _PLACES: dict[str, int] = {
+    "gateway": 1,
     "edge": 64,
     "switch": 65,
     "blue": 66,
@@ -126,7 +129,8 @@ def node(container: str) -> str:
 
 
 def address(
-    subnet: str, place: Literal["edge", "switch", "blue", "green", "postgres", "redis", "scheduler"]
+    subnet: str,
+    place: Literal["gateway", "edge", "switch", "blue", "green", "postgres", "redis", "scheduler"],
 ) -> str:
     """A fixed address: containers recreated in another order keep theirs. The datastores' and the
     scheduler's are on the data network, the others' on the app network."""

@@ -126,10 +126,12 @@ class Migrate(Record):
 
 class Awake(Record):
     """Start those of the kept slots' containers that stand still. `app` is the live one, or empty;
-    `waits`: until it is healthy, because no traffic moves in this run."""
+    `waits`: until it is healthy, because no traffic moves in this run. `limits`: how many processes
+    containers may have that have no limit."""
 
     app: str
     containers: tuple[str, ...]
+    limits: dict[str, int]
     waits: bool
     timeout: int
 
@@ -144,10 +146,12 @@ class Healthy(Record):
 
 
 class WorkersAnswer(Record):
-    """Wait until every worker answers Celery's ping, paused."""
+    """Wait until every worker answers Celery's ping, paused. `beat`: its container runs, too; empty
+    where there is none."""
 
     switch: str
     containers: tuple[str, ...]
+    beat: str
     timeout: int
 
 

@@ -1,4 +1,5 @@
-"""Awake: containers of kept slots that somebody stopped are started again."""
+"""Awake: containers of kept slots that somebody stopped are started again, and what has no process
+limit gets it."""
 
 from __future__ import annotations
 
@@ -11,13 +12,20 @@ from rollout.steps import Awake
 def run(parameters: Awake, say: Say) -> None:
     if not parameters.containers:
         say("everything that is kept runs")
-        return
     docker = Docker()
+    for container, pids in parameters.limits.items():
+        _limit(docker, container, pids, say)
     if parameters.app in parameters.containers:
         _wake_app(docker, parameters, say)
     for container in parameters.containers:
         if container != parameters.app:
             _start(docker, container, say)
+
+
+def _limit(docker: Docker, container: str, pids: int, say: Say) -> None:
+    """One that this run replaces may be gone, or be going."""
+    answer = docker.limit_processes(container, pids)
+    say(f"{container} has its process limit" if not answer.code else f"note: {answer.words}")
 
 
 def _wake_app(docker: Docker, parameters: Awake, say: Say) -> None:

@@ -1,4 +1,5 @@
-"""Workers answer: the release's workers run, and answer Celery's ping, paused."""
+"""Workers answer: the release's workers and its beat run, and the workers answer Celery's ping,
+paused."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ from rollout.steps import WorkersAnswer
 def run(parameters: WorkersAnswer, say: Say) -> None:
     docker = Docker()
     begun = time.monotonic()
-    for container in parameters.containers:
-        ensure_running(docker, container, say)
+    for container in (*parameters.containers, parameters.beat):
+        if container:
+            ensure_running(docker, container, say)
     nodes = [node(container) for container in parameters.containers]
     try:
         with Session(docker, parameters.switch, say) as session:

@@ -19,8 +19,8 @@ from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from ops import pack
+from ops.amiss import Amiss
 from ops.observe import Observation
-from ops.stopped import Stopped
 from rollout.evidence import Evidence
 from rollout.names import store_of
 from rollout.plan import plan
@@ -167,7 +167,7 @@ def run(
     preview: bool = False,
     recorded: str | None = None,
     look_up: Callable[..., ImageIdentity] | None = None,
-    standing: tuple[Stopped, ...] = (),
+    wrong: Amiss | None = None,
     gathered: Gathered | None = None,
     now: datetime = NOW,
     policies: str = str(ROOT / pack.FOLDER),
@@ -184,7 +184,7 @@ def run(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("components.system.observe", look)
         patch.setattr("components.system.image_identity", look_up or _identity)
-        patch.setattr("components.system.stopped", lambda *_: standing)
+        patch.setattr("components.system.amiss", lambda *_: wrong or Amiss())
         patch.setattr("ops.gather.gather", gathered or (lambda *_: evidence()))
         patch.setattr("ops.gather.datetime", SimpleNamespace(now=lambda _: now))
         patch.setenv(pack.VARIABLE, policies)

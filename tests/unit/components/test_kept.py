@@ -9,9 +9,9 @@ from typing import Any
 import pulumi
 import pytest
 
+from ops.amiss import Amiss, Stopped, Unlimited
 from ops.docker import Container
 from ops.errors import OpsError
-from ops.stopped import Stopped
 from rollout import dumps
 from tests.unit.components.program import (
     COMMAND,
@@ -179,9 +179,9 @@ def test_every_step_can_tell_the_webhook() -> None:
 
 
 def awake(*names: str, version: str = "1.0.0") -> Declared:
-    standing = tuple(Stopped(name, "2026-01-02T03:04:05Z") for name in names)
+    wrong = Amiss(tuple(Stopped(name, "2026-01-02T03:04:05Z") for name in names))
     host = deployed("sandbox", "1.0.0")
-    return run("sandbox", host, version=version, standing=standing).step("awake")
+    return run("sandbox", host, version=version, wrong=wrong).step("awake")
 
 
 def test_a_stopped_container_of_a_kept_slot_is_started() -> None:
@@ -204,6 +204,15 @@ def test_what_is_in_no_kept_slot_is_left_alone(name: str) -> None:
 
 def test_when_nothing_stands_still_the_step_stays_as_it_was() -> None:
     assert set(awake().ignore) == {"create", "environment", "logging", "triggers"}
+
+
+def test_whatever_missed_its_process_limit_gets_it() -> None:
+    wrong = Amiss(unlimited=(Unlimited("ytempire-sandbox-redis", "0123456789abcdef", 64),))
+    host = deployed("sandbox", "1.0.0")
+    declared = run("sandbox", host, version="1.0.0", wrong=wrong).step("awake")
+    assert declared.inputs["triggers"] == ["ytempire-sandbox-redis#0123456789ab"]
+    parameters = json.loads(declared.inputs["environment"]["STEP"])
+    assert parameters["limits"] == {"ytempire-sandbox-redis": 64}
 
 
 # The edge, and old dumps

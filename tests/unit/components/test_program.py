@@ -240,6 +240,14 @@ def test_only_the_datastores_network_has_no_way_out(stack: str) -> None:
     assert networks == {"net-edge": False, "net-app": False, "net-data": True}
 
 
+@both
+def test_a_network_says_what_docker_would_choose_for_it(stack: str) -> None:
+    """It tells only after a restart of its daemon; a refresh would take that for a change."""
+    for network in first(stack).of(NETWORK):
+        (config,) = network.inputs["ipamConfigs"]
+        assert config["gateway"] == config["subnet"].replace(".0/24", ".1")
+
+
 def test_an_isolated_stack_leaves_a_way_out_to_nginx_alone() -> None:
     declared = run("sandbox", Host(), networkIsolated="true")
     networks = {n.name: n.inputs["internal"] for n in declared.of(NETWORK)}
@@ -405,6 +413,7 @@ def test_every_part_carries_the_labels_it_is_found_by() -> None:
         "ytempire.part": "app",
         "ytempire.colour": "green",
         "ytempire.release": wanted("production", version="1.1.0").identity,
+        "ytempire.pids": "512",
     }
 
 

@@ -1,17 +1,18 @@
-"""awake, and the look that finds what stands still."""
+"""awake, and the look that finds what it is for."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from ops.amiss import Amiss, Stopped, Unlimited, amiss
 from ops.docker import Docker
-from ops.stopped import Stopped, stopped
 from rollout.steps import Awake
 from tests.unit.steps.host import HOST, NAMES, Host
 from tests.unit.steps.parameters import HEALTHY, WORKER
 
 APP = NAMES.app("blue")
-AWAKE = Awake(app=APP, containers=(APP, WORKER), waits=True, timeout=1)
+AWAKE = Awake(app=APP, containers=(APP, WORKER), limits={}, waits=True, timeout=1)
 STOPPED = {"status": "exited"}
 
 
@@ -46,24 +47,58 @@ def test_a_worker_that_does_not_start_stops_nobody(host: Host) -> None:
     assert f"note: There is no container {WORKER}" in ran.out
 
 
-def test_when_nothing_stands_still_nothing_is_asked(host: Host) -> None:
+def test_when_nothing_is_amiss_nothing_is_asked(host: Host) -> None:
     ran = host.step("awake", AWAKE.model_copy(update={"containers": ()}))
     assert ran.out == "everything that is kept runs\n"
     assert not host.calls()
 
 
+def test_what_has_no_limit_gets_it_and_one_that_is_gone_stops_nobody(host: Host) -> None:
+    host.answers("update", "--pids-limit", "64", WORKER, error="No such container", code=1)
+    limits = {APP: 512, WORKER: 64}
+    ran = host.step("awake", AWAKE.model_copy(update={"containers": (), "limits": limits}))
+    assert f"{APP} has its process limit\nnote: No such container" in ran.out
+    assert [c["argv"] for c in host.calls("update")] == [
+        ["update", "--pids-limit", "512", APP],
+        ["update", "--pids-limit", "64", WORKER],
+    ]
+
+
+END = "2026-01-02T03:04:05.6Z"
+
+
+def container(
+    name: str, status: str = "running", pids: int | None = 512, declared: str = "512"
+) -> dict[str, Any]:
+    """As Docker describes it."""
+    return {
+        "Id": "0123456789abcdef",
+        "Name": f"/{name}",
+        "State": {"Status": status, "FinishedAt": END},
+        "HostConfig": {"PidsLimit": pids},
+        "Config": {"Labels": {"ytempire.pids": declared} if declared else None},
+    }
+
+
 def test_what_stands_still_is_found_with_the_time_of_its_end(host: Host) -> None:
-    end = "2026-01-02T03:04:05.6Z"
-    host.answers("ps", out=f"{WORKER}\n{APP}\n")
-    found = [{"Name": f"/{APP}", "State": {"FinishedAt": end}}]
+    host.answers("ps", out=f"{WORKER}\n{APP}\n{NAMES.edge}\n")
+    found = [container(APP, "exited"), container(NAMES.edge)]
     host.answers("container", "inspect", out=json.dumps(found), error="No such container", code=1)
-    assert stopped(Docker(), NAMES) == (Stopped(APP, end),)
+    assert amiss(Docker(), NAMES) == Amiss(stopped=(Stopped(APP, END),))
     (listed,) = host.calls("ps")
     assert f"label=ytempire.stack={NAMES.stack}" in listed["argv"]
 
 
+def test_what_has_no_limit_is_found_with_what_was_declared(host: Host) -> None:
+    """A one-shot container of a step declares none: it is told to Docker when it is made."""
+    host.answers("ps", out=f"{APP}\n{WORKER}\nrun\n")
+    found = [container(APP, pids=None), container(WORKER), container("run", pids=0, declared="")]
+    host.answers("container", "inspect", out=json.dumps(found))
+    assert amiss(Docker(), NAMES) == Amiss(unlimited=(Unlimited(APP, "0123456789abcdef", 512),))
+
+
 def test_nothing_is_asked_of_what_is_not_there(host: Host) -> None:
-    assert stopped(Docker(), NAMES) == ()
+    assert amiss(Docker(), NAMES) == Amiss()
     assert not host.calls("container")
 
 

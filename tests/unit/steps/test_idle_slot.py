@@ -16,7 +16,7 @@ from tests.unit.steps.parameters import HEALTHY, VERIFY, WORKER
 APP = NAMES.app("green")
 IDLE = {"labels": {"ytempire.stack": "test", "ytempire.colour": "green"}}
 STARTING = {"health": "starting", **IDLE}
-WORKERS = WorkersAnswer(switch=NAMES.switch, containers=(WORKER,), timeout=5)
+WORKERS = WorkersAnswer(switch=NAMES.switch, containers=(WORKER,), beat="", timeout=5)
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +125,15 @@ def test_workers_are_started_and_asked(host: Host) -> None:
         {"verb": "ping", "nodes": [f"celery@{WORKER}"], "timeout": 5},
     ]
     assert "1 of 1 workers answer, paused, after 0." in ran.out
+
+
+def test_a_beat_that_stands_still_is_started(host: Host) -> None:
+    """Nothing else would, until the next run: the switch only tells it whether it is its turn."""
+    beat = NAMES.beat("1.1.0+ab12cd34ef56")
+    host.container(WORKER)
+    host.container(beat, {"status": "created"}, {})
+    host.step("workers-answer", WORKERS.model_copy(update={"beat": beat}))
+    assert [call["argv"] for call in host.calls("start")] == [["start", beat]]
 
 
 def test_silent_workers_show_their_logs(host: Host) -> None:

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ops.docker import Docker
 from ops.errors import OpsError
 from ops.observe import observe
 from ops.stackfile import VERSION
@@ -13,7 +14,6 @@ from ops.verbs import _ports as ports
 from ops.verbs import _trace as trace
 from ops.verbs._change import Change
 from ops.verbs._closing import closing, following
-from ops.verbs._containers import seen
 from ops.verbs._exit import Failed, code_of
 from ops.verbs._paper import say
 from ops.verbs._place import Place
@@ -104,13 +104,21 @@ def _await_boot(place: Place, app: str) -> None:
     told = False
     while time.monotonic() < deadline:
         with suppress(OpsError):
-            found = seen(place.docker, place.stack).get(app)
-            if found is None or not found.running or found.health != "starting":
+            if not _boots(place.docker, app):
                 return
         if not told:
             say(f"{app} is booting: until it is healthy, nothing serves")
         told = True
         time.sleep(POLL_SECONDS)
+
+
+def _boots(docker: Docker, app: str) -> bool:
+    """By its own check: to Docker it is starting for the check's interval, and for minutes after a
+    restart of the daemon."""
+    found = docker.inspect(app)
+    if found is None or not found.running or found.health != "starting":
+        return False
+    return not docker.is_well(found)
 
 
 def _seen(place: Place) -> View | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from ops.docker import Container, Docker
 from ops.engine import Ended, Engine, Recorded
 from ops.errors import HostUnreachable
 from ops.observe import Observation
@@ -70,8 +71,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(Engine, "run", lambda self, *a, **k: on.run(*a, **k))
     monkeypatch.setattr(_recover, "unlock", lambda engine, say: None)
     monkeypatch.setattr(_ports, "check", lambda place: None)
-    for module in (_recover, _deploy):
-        monkeypatch.setattr(module, "seen", lambda docker, stack: containers())
+    monkeypatch.setattr(_recover, "seen", lambda docker, stack: containers())
+    monkeypatch.setattr(Docker, "inspect", lambda self, name: Container(name, "running"))
     for module in (up, rollback, _deploy):
         monkeypatch.setattr(module, "observe", on.look)
     return on
@@ -115,12 +116,14 @@ def test_a_run_is_done_when_what_serves_is_healthy(
     stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = NAMES.app("green")
-    booting = replace(containers()[app], status="Up 1 second (health: starting)")
-    looks = iter([{**containers(), app: booting}, containers()])
-    monkeypatch.setattr(_deploy, "seen", lambda docker, stack: next(looks))
+    well = iter([False, None, True])  # to Docker it is starting for longer
+    booting = Container(app, "running", health="starting")
+    monkeypatch.setattr(Docker, "inspect", lambda self, name: booting)
+    monkeypatch.setattr(Docker, "is_well", lambda self, found: next(well))
     monkeypatch.setattr(stage.place.configuration, "get", lambda key: "90")
     up.up(stage.place, "1.1.0")
     assert words(capsys)[0] == f"{app} is booting: until it is healthy, nothing serves"
+    assert next(well, "asked no more") == "asked no more"
 
 
 def test_a_failed_deploy_says_why_what_serves_and_puts_the_version_back(stage: Stage) -> None:

@@ -21,7 +21,7 @@ from ops.backup.stores import Stores, stores
 from ops.backup.trial import ScratchTrial
 from ops.backup.verify import Verify
 from ops.backup.volumes import volumes
-from ops.backup.wal import Shipping
+from ops.backup.wal import Shipping, require_received
 from ops.engine import Engine
 from ops.errors import HostUnreachable, OpsError
 from ops.observe import observe
@@ -122,10 +122,12 @@ def run_wal(place: Place, *, now: bool = False) -> int:
         place, settings, "whose WAL is shipped", network=network, lock=WAL_LOCK, wal=True
     ) as found:
         shipping = Shipping(found, WAL, recipients, _tell)
+        database = client(place.names, settings.postgres)
         if now:
-            shipping.close_segment(client(place.names, settings.postgres))
+            shipping.close_segment(database)
         if not shipping.go():
             say("No WAL has been finished since the last run")
+        require_received(found.shell, database)
         return _ended(found, "Next: see to it, then `ytops backup run wal`")
 
 

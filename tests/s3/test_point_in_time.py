@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from ops.backup import wal
+from ops.errors import StepFailed
 from ops.verbs import _transfer, restore
 from ops.verbs import backup as verb
 from ops.verbs._exit import DONE, FAILED, Failed, Misused
@@ -236,7 +238,7 @@ def test_a_gap_is_named_with_the_last_time_that_can_be_reached(
 
 
 def test_a_slot_that_was_lost_is_made_anew_by_the_next_base_backup(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was in between is gone, for all that follows."""
     docker("stop", site.place.names.wal)
@@ -250,6 +252,9 @@ def test_a_slot_that_was_lost_is_made_anew_by_the_next_base_backup(
     site.sql("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()")
     verb.status(site.place)
     assert f"the database has given up slot {SLOT}" in capsys.readouterr().out
+    monkeypatch.setattr(wal, "AWAY_SECONDS", 0)
+    with pytest.raises(StepFailed, match=f"the database has given up slot {SLOT}"):
+        verb.run_wal(site.place)
     assert verb.run_base(site.place) == DONE
     docker("start", site.place.names.wal)
     site.is_received()

@@ -17,6 +17,7 @@ from ops.errors import OpsError, StepFailed
 from ops.steps._boot import await_healthy, ensure_running, is_up
 from ops.steps._idle import is_idle
 from ops.steps._signals import Stopped
+from ops.switch.protocol import NOT_BLAMED
 from rollout.names import Names, node
 from rollout.state import Pointer
 from rollout.steps import STACK, Switch
@@ -75,7 +76,7 @@ class _Attempt:
             self._abort(token, f"stopped by {stopped}")
             raise
         except _ChecksFailed as failure:
-            self._abort(token, str(failure), withdraw=failure.of_release)
+            self._abort(token, str(failure), withdraw=failure.to_blame)
             raise
         except OpsError as error:
             self._abort(token, str(error))
@@ -92,9 +93,23 @@ class _Attempt:
         checks = verify.check(self._parameters.services, session)
         failed = [check for check in checks if not check.ok]
         if failed:
-            raise _ChecksFailed(failed)
+            raise _ChecksFailed(failed, self._is_to_blame(failed, session))
         longest = max(check.seconds for check in checks)
         self._say(f"verified in {longest:.1f} s: {', '.join(check.name for check in checks)}")
+
+    def _is_to_blame(self, failed: list[verify.Check], session: Session) -> bool:
+        """The release alone: the one before it, asked directly, still answers as it must. Without
+        one, nobody speaks for this one."""
+        if not all(check.of_release for check in failed):
+            return False
+        source = self._parameters.source
+        if source is None:
+            return True
+        try:
+            session.ask("probe", colour=source.colour, timeout=verify.ENDPOINT_SECONDS)
+        except OpsError:
+            return False
+        return True
 
     def _watch(self, session: Session, token: str) -> str:
         """Have it judged by what it serves; the figures in words."""
@@ -137,9 +152,12 @@ class _Attempt:
 class _ChecksFailed(OpsError):
     """The post-deployment check found something."""
 
-    def __init__(self, failed: list[verify.Check]) -> None:
-        super().__init__("; ".join(str(check) for check in failed))
-        self.of_release = all(check.of_release for check in failed)
+    def __init__(self, failed: list[verify.Check], to_blame: bool) -> None:
+        words = [str(check) for check in failed]
+        if not to_blame and all(check.of_release for check in failed):
+            words.append(NOT_BLAMED)
+        super().__init__("; ".join(words))
+        self.to_blame = to_blame
 
 
 def _wake(session: Session, parameters: Switch, say: Say) -> None:

@@ -13,6 +13,9 @@ from pydantic import Field
 from rollout.names import Colour
 from rollout.state import Pointer, Record, Release, Wanted
 
+# Of a failure of a release's own that its predecessor shares.
+NOT_BLAMED = "the fault is not this release's alone, so it is not withdrawn"
+
 
 class Ask(Record):
     """A verb without fields: `state`, `renew`, `health`."""

@@ -19,7 +19,7 @@ from ops.switch import outcome
 from ops.switch import watch as watching
 from ops.switch.config import Clock, SwitchConfig
 from ops.switch.probes import ProbeFailed
-from ops.switch.protocol import Abort, Begin, Caller, Confirm, Watch
+from ops.switch.protocol import NOT_BLAMED, Abort, Begin, Caller, Confirm, Watch
 from ops.switch.state_store import StateStore
 from rollout.dumps import noted
 from rollout.edge import Active
@@ -27,8 +27,6 @@ from rollout.names import Colour, marker
 from rollout.state import Event, HostState, Pending, Pointer, Release
 
 log = logging.getLogger(__name__)
-
-NOT_BLAMED = "the fault is not this release's alone, so it is not withdrawn"
 
 
 class EdgeSeam(Protocol):

@@ -147,6 +147,17 @@ def test_a_failed_check_of_the_release_withdraws_it(switch: Host) -> None:
     assert abort["withdraw"] is True
 
 
+def test_what_the_release_before_fails_at_too_is_not_blamed_on_this_one(switch: Host) -> None:
+    """Both stand on a database whose disk is full, say."""
+    said = {"error": "green: /api/v1/status: expected 200, got 503"}
+    switch.agent("probe", said)
+    ran = switch.step("switch", SWITCH)
+    assert [ask["colour"] for ask in switch.asked("probe")] == ["blue", "blue"]
+    (abort,) = switch.asked("abort")
+    assert abort["withdraw"] is False
+    assert "so it is not withdrawn" in ran.error
+
+
 @pytest.mark.parametrize(
     ("code", "verbs_then"), [(0, ["begin", "watch", "confirm"]), (1, ["begin", "abort"])]
 )

@@ -12,7 +12,7 @@ from typing import Any
 from pulumi_policy import Severity
 
 from policies.rule import Limit, Subject, rule
-from rollout.names import PART_LABEL, STACK_LABEL
+from rollout.names import PART_LABEL, PIDS_LABEL, STACK_LABEL
 
 CONTAINER = "docker:index/container:Container"
 
@@ -99,6 +99,13 @@ def memory_is_limited(container: Subject) -> Iterator[str]:
         yield "must have a memory limit: set memory in MB"
     elif container.get("memorySwap") != memory:
         yield f"must not swap: set memorySwap to its memory, {memory:g}"
+
+
+def processes_are_limited(container: Subject) -> Iterator[str]:
+    """By its label: the provider can't say it to Docker, a hook does (components/container.py)."""
+    pids = _labels(container).get(PIDS_LABEL, "")
+    if not pids.isdigit() or int(pids) == 0:
+        yield f"must have a process limit: add the label {PIDS_LABEL} with their number"
 
 
 def logs_are_rotated(container: Subject) -> Iterator[str]:
@@ -273,6 +280,15 @@ POLICIES = [
         severity=Severity.HIGH,
         remedy="Set memory in MB, and memorySwap to the same.",
         source=_CIS + "5.11",
+    ),
+    rule(
+        CONTAINER,
+        "container-processes-are-limited",
+        "A container has a process limit, so that a fork bomb stays inside.",
+        processes_are_limited,
+        severity=Severity.MEDIUM,
+        remedy="Declare it by components/container.py, which sets the limit and the label.",
+        source=_CIS + "5.28",
     ),
     rule(
         CONTAINER,

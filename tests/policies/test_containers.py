@@ -41,12 +41,14 @@ GOOD: dict[str, Any] = {
     "labels": [
         {"label": "ytempire.stack", "value": "sandbox"},
         {"label": "ytempire.part", "value": "app"},
+        {"label": "ytempire.pids", "value": "100"},
     ],
 }
 
 
 def part(name: str) -> list[dict[str, str]]:
-    return [GOOD["labels"][0], {"label": "ytempire.part", "value": name}]
+    stack, _, pids = GOOD["labels"]
+    return [stack, {"label": "ytempire.part", "value": name}, pids]
 
 
 def port(**inputs: Any) -> dict[str, Any]:
@@ -110,6 +112,11 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     (
         {"memorySwap": -1},
         "container-memory-is-limited: blue-app must not swap: set memorySwap to its memory, 512",
+    ),
+    (
+        {"labels": [*GOOD["labels"][:2], {"label": "ytempire.pids", "value": "0"}]},
+        "container-processes-are-limited: blue-app must have a process limit: add the label "
+        "ytempire.pids with their number",
     ),
     (
         {"logDriver": "none"},

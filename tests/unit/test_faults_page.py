@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.faults import results
 from tests.e2e.faults.catalogue import Fault, catalogue
-from tests.e2e.faults.results import Result, page, printed
+from tests.e2e.faults.results import Result, page, played, printed
 from tests.e2e.load import Answer
 from tests.e2e.world import Outcome
 
@@ -41,6 +48,20 @@ def test_a_fault_that_was_not_mastered_is_said_so() -> None:
 def test_faults_that_were_not_played_are_counted() -> None:
     other = Fault("kill-engine@app-mid", FAULT.group, "elsewhere", FAULT.inject)
     assert "1 of the catalogue were not played." in page([FAULT, other], {FAULT.id: GOOD})
+
+
+def test_the_newest_result_counts_wherever_it_was_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "RECORD", tmp_path / "all.txt")
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    first, second = (fault.id for fault in catalogue()[:2])
+    before = [replace(GOOD, fault=first), replace(GOOD, fault=second)]
+    (tmp_path / "all.txt").write_text(json.dumps([asdict(each) for each in before]))
+    again = replace(GOOD, fault=second, at="2026-11-29T20:00:00+00:00", requests=3000)
+    again.write()
+    found = played()
+    assert (found[first].requests, found[second].requests) == (2000, 3000)
 
 
 def test_the_outage_lasts_from_the_first_failure_to_the_last() -> None:

@@ -1,4 +1,5 @@
-"""What playing a fault has shown: one JSON file each, in build/faults/, and docs/faults.md."""
+"""What playing a fault has shown: one JSON file each, in build/faults/; all that is known of each,
+whoever played it where, in docs/faults.json; and docs/faults.md, which is made of that."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from tests.e2e.load import Answer
 from tests.e2e.world import ROOT, Outcome
 
 FOLDER = ROOT / "build" / "faults"
+RECORD = ROOT / "docs" / "faults.json"
 PAGE = ROOT / "docs" / "faults.md"
 WIDTH = 140  # of a line that is quoted
 
@@ -67,10 +69,13 @@ class Result:
 
 
 def played() -> dict[str, Result]:
-    """By fault; those that are not in the catalogue any more don't count."""
+    """The newest of each, by fault; those that are not in the catalogue any more don't count."""
     known = {fault.id for fault in catalogue()}
-    found = (Result(**json.loads(path.read_text())) for path in sorted(FOLDER.glob("*.json")))
-    return {result.fault: result for result in found if result.fault in known}
+    here = [json.loads(path.read_text()) for path in FOLDER.glob("*.json")]
+    before = json.loads(RECORD.read_text()) if RECORD.exists() else []
+    every = sorted((Result(**fields) for fields in [*before, *here]), key=lambda each: each.at)
+    newest = {result.fault: result for result in every if result.fault in known}
+    return dict(sorted(newest.items()))
 
 
 def machine() -> str:
@@ -125,7 +130,9 @@ HEAD = "| fault | what users saw | what the state said | what brought it back |\
 
 
 def write_page() -> None:
-    PAGE.write_text(page(catalogue(), played()))
+    results = played()
+    RECORD.write_text(json.dumps([asdict(each) for each in results.values()], indent=1) + "\n")
+    PAGE.write_text(page(catalogue(), results))
 
 
 def page(faults: list[Fault], results: dict[str, Result]) -> str:

@@ -60,7 +60,8 @@ class ContainerArgs:
     """What differs from container to container.
 
     memory: MB. cpus: cores, 0 for no limit. shares: of a busy processor, where others have 1024; 0
-    for as much. pids: processes. stop_seconds: from the stop signal to the kill. ports: (address,
+    for as much. pids: processes. stop_seconds: from the stop signal to the kill. idle: when it is
+    removed, nobody has asked it for anything for a while, and it is killed. ports: (address,
     published, inside). capabilities: what is added to none.
     init: an init process is its first one, for a program that takes orphans for its own children.
     lacks: what it could not start without; it stays as it is, and is not made anew. hosts: names
@@ -86,6 +87,7 @@ class ContainerArgs:
     check: Check | None = None
     restart: str = "unless-stopped"
     stop_seconds: int = 30
+    idle: bool = False
     stop_signal: str | None = None
     ports: Sequence[tuple[str, int, int]] = ()
     shm_mb: int = 64
@@ -170,7 +172,7 @@ def container(
         log_opts=LOG_OPTIONS,
         stop_timeout=args.stop_seconds,
         stop_signal=args.stop_signal,
-        destroy_grace_seconds=args.stop_seconds,
+        destroy_grace_seconds=None if args.idle else args.stop_seconds,
         opts=opts,
     )
 

@@ -183,6 +183,8 @@ class ReleaseSlot(pulumi.ComponentResource):
                     start_period=health.start_period,
                 ),
                 stop_seconds=site.settings.edge.request_timeout,
+                # The claim waited until nginx's old processes had got their answers.
+                idle=True,
                 colour=colour,
                 release=release.identity,
                 hosts=datastores(site),

@@ -15,6 +15,7 @@ import pulumi.runtime.config as runtime_config
 from components.awake import awake
 from components.edge import Edge
 from components.gate import gate
+from components.haste import make_haste
 from components.host import Networks, NetworksArgs, provider, volume
 from components.postgres import Postgres
 from components.redis import Redis
@@ -56,14 +57,9 @@ class Run:
     maintenance: Maintenance | None = None
 
 
-def _unheard(*_: object) -> None:
-    pass
-
-
 def begin() -> Run:
     """Read the configuration, look at the host, decide. A mistake ends the run with its words."""
-    # The SDK tells the engine ten things of each resource for `--debug`, and waits each time.
-    setattr(pulumi.log, pulumi.log.debug.__name__, _unheard)
+    make_haste()
     try:
         settings = configuration.load(pulumi.get_stack(), *raw_configuration())
         root = find_root(Path.cwd())

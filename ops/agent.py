@@ -20,7 +20,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from ops.docker import LOG_LINES, Docker, Say, end
+from ops.docker import LOG_LINES, Container, Docker, Say, end
 from ops.errors import OpsError, SwitchRefused
 
 CLIENT = ("python3", "-m", "ops.switch.client")
@@ -56,10 +56,18 @@ class Session:
         self._errors: deque[str] = deque(maxlen=LOG_LINES)
 
     def __enter__(self) -> Session:
-        _wake(self.docker, self.container)
-        self._process = self.docker.spawn(
-            ["exec", "--interactive", self.container, *CLIENT], True, subprocess.PIPE
-        )
+        # Started before it is known whether the agent runs: nearly always it does.
+        client = self._client()
+        try:
+            found = _agent(self.docker, self.container)
+            if not (found.running and found.health in ("", "healthy")):
+                end(client)
+                _wake(self.docker, found)
+                client = self._client()
+        except BaseException:
+            end(client)
+            raise
+        self._process = client
         self._readers = [
             threading.Thread(target=read, daemon=True) for read in (self._listen, self._overhear)
         ]
@@ -120,6 +128,10 @@ class Session:
         """Move traffic, and keep saying that we are there until the session ends."""
         threading.Thread(target=self._renew, daemon=True).start()
         return self.ask("begin", **fields)
+
+    def _client(self) -> subprocess.Popen[bytes]:
+        command = ["exec", "--interactive", self.container, *CLIENT]
+        return self.docker.spawn(command, True, subprocess.PIPE)
 
     # The threads
 
@@ -183,17 +195,20 @@ class Session:
         )
 
 
-def _wake(docker: Docker, container: str) -> None:
-    """The agent's container, started when it stands still."""
+def _agent(docker: Docker, container: str) -> Container:
     found = docker.inspect(container)
     if found is None:
         raise OpsError(
             f"There is no switch agent ({container}) on {docker.host}. "
             "Next: `ytops up`, which declares it"
         )
-    if found.running and found.health in ("", "healthy"):
-        return
-    if found.stopped:
+    return found
+
+
+def _wake(docker: Docker, agent: Container) -> None:
+    """The agent's container, started when it stands still, and answering."""
+    container = agent.name
+    if agent.stopped:
         docker.start(container)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,19 +55,26 @@ def observe(docker: Docker, names: Names) -> Observation:
     A host without our switch is an empty one. Raises HostUnreachable, and OpsError when the files
     are there and can't be read, or should be there.
     """
-    control = _archive(docker, names.switch, "/control")
-    if control is not None:
-        return _observed(docker, names, names.switch, control)
-    with _stand_in(docker, names) as container:
-        control = _archive(docker, container, "/control") if container else None
-        return _observed(docker, names, container, control) if control else Observation(View())
+    with ThreadPoolExecutor(1) as beside:
+        crews = beside.submit(_crews, docker, names)
+        control = _archive(docker, names.switch, "/control")
+        if control is not None:
+            return _observed(docker, names, names.switch, control, crews)
+        with _stand_in(docker, names) as container:
+            control = _archive(docker, container, "/control") if container else None
+            if control is None:
+                return Observation(View())
+            return _observed(docker, names, container, control, crews)
 
 
-def _observed(docker: Docker, names: Names, container: str, control: bytes) -> Observation:
+def _observed(
+    docker: Docker, names: Names, container: str, control: bytes, crews: Future[dict[str, str]]
+) -> Observation:
+    """The edge is read after the state, which says whether a switch is pending."""
     files = _files(control)
     state = _state(files.get(f"control/{STATE_FILE}", b""), names)
     workers = _workers(files.get(f"control/{WORKERS_FILE}", b""))
-    view = View(state, _edge(docker, container, state), _busy(_crews(docker, names), workers))
+    view = View(state, _edge(docker, container, state), _busy(crews.result(), workers))
     history = _history(files.get(f"control/{HISTORY_FILE}", b""))
     return Observation(view, workers=workers, history=history)
 

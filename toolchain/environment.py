@@ -16,6 +16,14 @@ SANDBOX_PASSPHRASE = "sandbox"
 # CPU time away (measured), for some 50 MB more.
 GARBAGE = "400"
 
+# Empty is unset. Containers and CI often set it, and then each start of Python compiles again all that
+# it imports: two thirds of the CPU time of a program, a step or the policies (measured).
+BYTECODE = ""
+
+# What our language host has ready when the engine asks for the program (toolchain/go, warm.go): half of
+# a program's start is these imports, and the engine asks only when the policies are up.
+WARM_IMPORTS = "pulumi_docker,pulumi_command,pydantic,yaml"
+
 
 def write(checkout: Path, stack: str) -> str:
     """Write the file; `. ./.env.sandbox` then makes `pulumi up` work."""
@@ -59,12 +67,14 @@ def variables(checkout: Path, stack: str) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_OPTION_POLICY_PACK": f"{checkout}/policies",
         "GOGC": GARBAGE,
+        "PYTHONDONTWRITEBYTECODE": BYTECODE,
         # We use none, and looking for them reads the metadata of every installed package.
         "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }
     if route == "registries":
         # Each run would otherwise spend seconds on downloads that can't succeed.
         values["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
+        values["YTEMPIRE_WARM_IMPORTS"] = WARM_IMPORTS
     return values | (sandbox(checkout) if stack == "sandbox" else {})
 
 

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 HOLD_QUEUE = "ytempire.hold."
 ROUND_SECONDS = 1.0  # how long one question waits for workers that may not be there
 RETRY_SECONDS = 0.1
+# A worker that boots hears nothing of a question asked before: so they are short, while most boot.
+SHORT_ROUND_SECONDS = 0.25
+SHORT_FOR_SECONDS = 10.0
 # Missing one round is a busy worker; missing for this long is no worker.
 FORGET_SECONDS = 30.0
 REPORT_SECONDS = 10.0
@@ -75,9 +78,11 @@ class WorkerPool:
 
     def ping(self, nodes: Iterable[str], timeout: float) -> list[str]:
         """What is wrong with these workers after `timeout`, a sentence each; [] is good."""
-        deadline = self._clock.monotonic() + timeout
+        begun = self._clock.monotonic()
+        deadline = begun + timeout
         while True:
-            wrong = self._wrong(sorted(nodes))
+            early = self._clock.monotonic() - begun < SHORT_FOR_SECONDS
+            wrong = self._wrong(sorted(nodes), SHORT_ROUND_SECONDS if early else ROUND_SECONDS)
             if not wrong or self._clock.monotonic() + RETRY_SECONDS >= deadline:
                 return wrong
             self._clock.sleep(RETRY_SECONDS)
@@ -163,9 +168,9 @@ class WorkerPool:
                 self._clock.sleep(RETRY_SECONDS)
         return waiting
 
-    def _wrong(self, nodes: list[str]) -> list[str]:
+    def _wrong(self, nodes: list[str], patience: float) -> list[str]:
         try:
-            seen = self._control.queues(nodes, ROUND_SECONDS)
+            seen = self._control.queues(nodes, patience)
         except BrokerDown as error:
             return [f"the broker does not answer ({error})"]
         return [words for name in nodes if (words := self._verdict(name, seen.get(name)))]

@@ -36,6 +36,7 @@ type languageHost struct {
 	mu      sync.Mutex
 	stops   map[int]func()
 	started int
+	warm    *warm
 }
 
 func (h *languageHost) Handshake(
@@ -84,9 +85,20 @@ func (h *languageHost) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pul
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(python.path, append([]string{"-u", "-c", launch, h.launcher}, h.programArgs(req)...)...)
-	cmd.Dir = req.GetInfo().GetProgramDirectory()
-	cmd.Env = append(python.activate(os.Environ()), config...)
+	begin := order{
+		Argv: append([]string{h.launcher}, h.programArgs(req)...),
+		Dir:  req.GetInfo().GetProgramDirectory(),
+		Env:  config,
+	}
+	if program := h.begun(python, begin); program != nil {
+		return outcome(program.wait(ctx))
+	}
+	cmd := exec.Command(python.path, append([]string{"-u", "-c", launch}, begin.Argv...)...)
+	cmd.Dir = begin.Dir
+	cmd.Env = python.activate(os.Environ())
+	for name, value := range config {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return outcome(h.run(ctx, cmd))
 }
@@ -120,7 +132,7 @@ func (h *languageHost) programArgs(req *pulumirpc.RunRequest) []string {
 }
 
 // configuration is how the SDK expects the stack's settings, and which of them are secret.
-func configuration(req *pulumirpc.RunRequest) ([]string, error) {
+func configuration(req *pulumirpc.RunRequest) (map[string]string, error) {
 	settings := req.GetConfig()
 	if settings == nil {
 		settings = map[string]string{}
@@ -137,28 +149,52 @@ func configuration(req *pulumirpc.RunRequest) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{"PULUMI_CONFIG=" + string(values), "PULUMI_CONFIG_SECRET_KEYS=" + string(keys)}, nil
+	return map[string]string{"PULUMI_CONFIG": string(values), "PULUMI_CONFIG_SECRET_KEYS": string(keys)}, nil
 }
 
 // run runs a child in its own process group until it ends, the call is cancelled, or the host stops.
 func (h *languageHost) run(ctx context.Context, cmd *exec.Cmd) error {
-	process.InOwnGroup(cmd)
-	if err := cmd.Start(); err != nil {
+	started, err := h.start(cmd)
+	if err != nil {
 		return err
 	}
-	done := make(chan struct{})
-	forget := h.remember(func() { process.Stop(cmd, done, grace) })
-	defer forget()
+	return started.wait(ctx)
+}
+
+// child is a process that the host has started and not yet seen ending.
+type child struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error // once done
+}
+
+func (h *languageHost) start(cmd *exec.Cmd) (*child, error) {
+	process.InOwnGroup(cmd)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	started := &child{cmd: cmd, done: make(chan struct{})}
+	forget := h.remember(started.stop)
 	go func() {
-		select {
-		case <-ctx.Done():
-			process.Stop(cmd, done, grace)
-		case <-done:
-		}
+		started.err = cmd.Wait()
+		forget()
+		close(started.done)
 	}()
-	err := cmd.Wait()
-	close(done)
-	return err
+	return started, nil
+}
+
+func (c *child) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		c.stop()
+	case <-c.done:
+	}
+	<-c.done
+	return c.err
+}
+
+func (c *child) stop() {
+	process.Stop(c.cmd, c.done, grace)
 }
 
 func (h *languageHost) remember(stop func()) (forget func()) {

@@ -119,6 +119,66 @@ func TestStoppedHostLeavesNoProgramBehind(t *testing.T) {
 	}
 }
 
+// A Python of a virtual environment that imports what is in `dir`.
+func pythonOf(t *testing.T, dir string) interpreter {
+	t.Helper()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	root := t.TempDir()
+	write(t, filepath.Join(root, "venv", "bin", "python"),
+		"#!/bin/sh\nPYTHONPATH="+dir+" exec "+python+" \"$@\"\n")
+	path := filepath.Join(root, "venv", "bin", "python")
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return interpreter{path: path, venv: filepath.Join(root, "venv")}
+}
+
+func TestProgramIsGivenToThePythonThatHasItsPackages(t *testing.T) {
+	dir, project := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(dir, "slow.py"), "here = True\n")
+	write(t, filepath.Join(dir, "exec"), "import os, sys\nassert sys.modules['slow'].here\n"+
+		"assert sys.stdin.read() == ''\nopen('told', 'w').write(sys.argv[1] + os.environ['PULUMI_CONFIG'])\n")
+	t.Setenv(warmVariable, "absent,slow")
+	host, python := &languageHost{}, pythonOf(t, dir)
+	host.prepare(python)
+	program := host.begun(python, order{
+		[]string{filepath.Join(dir, "exec"), "up "}, project, map[string]string{"PULUMI_CONFIG": "{}"}})
+	if program == nil {
+		t.Fatal("no Python was ready")
+	}
+	if err := program.wait(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if told, _ := os.ReadFile(filepath.Join(project, "told")); string(told) != "up {}" {
+		t.Fatalf("got %q", told)
+	}
+}
+
+func TestPythonOfAnotherEnvironmentGetsNoProgramAndEnds(t *testing.T) {
+	t.Setenv(warmVariable, "sys")
+	host, dir := &languageHost{}, t.TempDir()
+	host.prepare(pythonOf(t, dir))
+	waiting := host.warm
+	if host.begun(pythonOf(t, dir), order{}) != nil {
+		t.Fatal("it was given to another environment's Python")
+	}
+	if err := waiting.wait(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNothingIsPreparedUnasked(t *testing.T) {
+	t.Setenv(warmVariable, "")
+	host := &languageHost{}
+	host.prepare(pythonOf(t, t.TempDir()))
+	if host.warm != nil {
+		t.Fatal("a Python was started that nobody asked for")
+	}
+}
+
 func write(t *testing.T, file, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

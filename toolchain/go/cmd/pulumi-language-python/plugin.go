@@ -8,6 +8,9 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
+// The engine's word for a policy pack.
+const analyzer = "analyzer"
+
 // RunPlugin runs a policy pack (kind "analyzer") or a provider written in Python, and streams its output.
 func (h *languageHost) RunPlugin(
 	req *pulumirpc.RunPluginRequest, stream pulumirpc.LanguageRuntime_RunPluginServer,
@@ -15,6 +18,9 @@ func (h *languageHost) RunPlugin(
 	python, err := chooseInterpreter(req.GetInfo())
 	if err != nil {
 		return err
+	}
+	if req.GetKind() == analyzer {
+		h.prepare(python)
 	}
 	cmd := pluginCommand(python, req)
 	var sending sync.Mutex
@@ -43,7 +49,7 @@ func pluginCommand(python interpreter, req *pulumirpc.RunPluginRequest) *exec.Cm
 	directory := req.GetInfo().GetProgramDirectory()
 	var args []string
 	dir := req.GetPwd()
-	if req.GetKind() == "analyzer" {
+	if req.GetKind() == analyzer {
 		// In the pack's own folder, so that it imports its modules wherever `pulumi up` was typed.
 		args = append([]string{"-u", "-m", "pulumi.policy"}, req.GetArgs()...)
 		args = append(args, directory)

@@ -36,8 +36,8 @@ from rollout.state import Event, Hold, HostState, Record
 
 log = logging.getLogger(__name__)
 
-# nginx counts its old processes once a second, and the last of them stop accepting right after a
-# switch is recorded, to the second: the count is right from then on.
+# nginx counts its old processes once a second. A switch is recorded to the second, and settles the
+# edge after that: from then on the count is right.
 DRAINING_KNOWN_SECONDS = 3.5
 DRAIN_POLL_SECONDS = 0.25
 

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -120,24 +121,23 @@ class Nginx:
 
     @contextmanager
     def load(self) -> Iterator[list[Asked]]:
-        """Two askers, who hardly pause."""
+        """Some askers, who hardly pause."""
         asked: list[Asked] = []
         stop = threading.Event()
 
         def go() -> None:
-            while not stop.wait(0.004):
+            while not stop.wait(0.002):
                 asked.append(ask(self.port))
 
-        threads = [threading.Thread(target=go) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield asked
-        finally:
-            time.sleep(0.2)
-            stop.set()
-            for thread in threads:
-                thread.join()
+        with ThreadPoolExecutor(4) as askers:
+            running = [askers.submit(go) for _ in range(4)]
+            try:
+                yield asked
+                time.sleep(0.2)
+            finally:
+                stop.set()
+        for one in running:
+            one.result()  # raises if a request failed
 
 
 def free_port() -> int:

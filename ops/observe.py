@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from ops.docker import Docker
 from ops.errors import OpsError
-from rollout.edge import parse_active
+from rollout.edge import ACTIVE_CONF, TURNED, read_active
 from rollout.names import PART_LABEL, RELEASE_LABEL, STACK_LABEL, Names, node
 from rollout.plan import View
 from rollout.release import ImageIdentity
@@ -183,9 +183,12 @@ def _archive(docker: Docker, container: str, path: str) -> bytes | None:
 
 
 def _files(archive: bytes) -> dict[str, bytes]:
+    """What the files hold; a link holds the name that it gives."""
     files = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
+            if member.issym():
+                files[member.name] = member.linkname.encode()
             content = tar.extractfile(member) if member.isfile() else None
             if content is not None:
                 files[member.name] = content.read()
@@ -206,12 +209,17 @@ def _state(text: bytes, names: Names) -> HostState:
 
 
 def _edge(docker: Docker, container: str, state: HostState) -> Pointer | None:
-    """Where traffic goes once an unconfirmed switch is undone, as the next run will do first."""
+    """Where traffic goes once the agent has done what it does first: undo an unconfirmed switch,
+    and write anew an include that isn't its own, or is of an older format."""
     if state.pending:
         return state.pending.source
     archive = _archive(docker, container, "/edge/active")
-    text = _files(archive).get("active/active.conf", b"") if archive else b""
-    return parse_active(text.decode())
+    files = _files(archive) if archive else {}
+    turned = files.get(TURNED, b"").decode()
+    # A link to nothing is none, to nginx and the agent too.
+    there = turned if f"active/{turned}" in files else ""
+    active = read_active(files.get(ACTIVE_CONF, b"").decode(), there)
+    return active.pointer if active else state.live
 
 
 def _workers(text: bytes) -> Workers | None:

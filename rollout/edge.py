@@ -1,8 +1,17 @@
 """What the edge's nginx is told: its configuration, the one include that says where traffic goes,
 and the script it runs under. Pure text; the switch agent (`ops/switch/edge.py`) writes it.
 
-`nginx.conf` changes when the configuration does. `active/active.conf` changes at every switch and
-is the truth about traffic: its first line can be read back.
+`nginx.conf` changes when the configuration does. `active/active.conf` changes at every switch and,
+with the link beside it, is the truth about traffic: its first line can be read back.
+
+While nginx reloads, old processes and new ones accept side by side, so a switch has two phases:
+
+1. `active.conf` announces two sides, `before` (what serves) and `after`. nginx reloads, and old and
+   new processes answer alike.
+2. The link `active/turned` is renamed to name the announcement. Each request that begins from then
+   on takes the other side, in all processes at once: nginx resolves the link once a request.
+
+At rest there is one side, and nginx doesn't look at the link.
 """
 
 from __future__ import annotations
@@ -11,6 +20,7 @@ import hashlib
 import ipaddress
 import json
 import re
+from dataclasses import dataclass
 from string import Template
 from typing import Annotated
 
@@ -30,6 +40,11 @@ RUN_SCRIPT = "run.sh"
 CERTIFICATE = "tls/cert.pem"
 PRIVATE_KEY = "tls/key.pem"
 ACTIVE_CONF = "active/active.conf"
+# A link to an empty file beside it: to the one named by the announcement that is to serve, else to
+# `before`. Files, because nginx resolves only what exists.
+TURNED = "active/turned"
+BEFORE = "before"
+AFTER = "after-"
 RELOAD_TOKEN = "reload"
 
 RELEASE_HEADER = "X-Release"
@@ -77,13 +92,50 @@ class EdgeConfig(Record):
 
 
 class Active(Record):
-    """What active.conf says. `load` names one writing of it, so that a reload can be proved;
-    `body` is the hash of what follows, so that an edit by hand shows."""
+    """What active.conf says, and whether it is `turned`. `turn` is what the link names then; empty
+    where there is one side. `load` names one writing, so that a reload can be proved; `body` is the
+    hash of what follows, so that an edit by hand shows."""
 
     serial: int
-    pointer: Pointer | None
+    before: Pointer | None
+    after: Pointer | None
+    turn: str = ""
     load: str = ""
     body: str = ""
+    turned: bool = Field(default=False, exclude=True)
+
+    @property
+    def pointer(self) -> Pointer | None:
+        """Where traffic goes."""
+        return self.after if self.turned else self.before
+
+
+@dataclass(frozen=True)
+class Side:
+    """Where requests go; without a pointer they get 503."""
+
+    pointer: Pointer | None
+    server: str
+
+    @property
+    def identity(self) -> str:
+        return self.pointer.identity if self.pointer else ""
+
+    @property
+    def colour(self) -> str:
+        return self.pointer.colour if self.pointer else ""
+
+
+def side(pointer: Pointer | None, release: Release | None, address: str) -> Side:
+    """`release`, as it runs in `pointer`'s slot at `address`."""
+    if pointer is None:
+        return Side(None, "127.0.0.1:1 down")
+    if release is None or release.identity != pointer.identity:
+        known = release.identity if release else "no release"
+        raise ValueError(f"active.conf must name {pointer.identity}, but was given {known}")
+    if not _IDENTITY.fullmatch(pointer.identity):
+        raise ValueError(f"a release identity can't hold these characters: {pointer.identity!r}")
+    return Side(pointer, f"{address}:{release.port} max_fails=0")
 
 
 class _Conf(Template):
@@ -103,25 +155,29 @@ def config_hash(config: EdgeConfig) -> str:
 
 
 def render_active(
-    pointer: Pointer | None, release: Release | None, address: str, serial: int, load: str = ""
+    before: Side, serial: int, load: str = "", *, after: Side | None = None, turn: str = ""
 ) -> str:
-    """The include that sends traffic to `address`; without a pointer everything answers 503."""
-    if pointer is not None:
-        _check_identity(pointer, release)
-    server = f"{address}:{release.port} max_fails=0" if pointer and release else "127.0.0.1:1 down"
+    """The include that sends traffic to `before` and, once the link names `turn`, to `after`."""
+    after = after or before
     body = _ACTIVE.substitute(
-        server=server,
+        server=before.server,
+        server_after=after.server,
         idle=UPSTREAM_IDLE_SECONDS,
-        identity=pointer.identity if pointer else "",
-        colour=pointer.colour if pointer else "",
+        side=_TURNING.substitute(turn=turn) if turn else _AT_REST,
+        identity=before.identity,
+        identity_after=after.identity,
+        colour=before.colour,
+        colour_after=after.colour,
         serial=serial,
         load=load,
     )
-    return _marked(Active(serial=serial, pointer=pointer, load=load), body)
+    said = Active(serial=serial, before=before.pointer, after=after.pointer, turn=turn, load=load)
+    return _marked(said, body)
 
 
-def read_active(text: str) -> Active | None:
-    """What an active.conf says; None if it isn't one of ours, or was changed since."""
+def read_active(text: str, turned: str = "") -> Active | None:
+    """What an active.conf says while the link names `turned`; None if it isn't one of ours, or was
+    changed since."""
     first, _, body = text.partition("\n")
     if not first.startswith(_ACTIVE_MARK):
         return None
@@ -129,7 +185,9 @@ def read_active(text: str) -> Active | None:
         active = Active.model_validate_json(first.removeprefix(_ACTIVE_MARK))
     except ValidationError:
         return None
-    return active if active.body in ("", _body_hash(body)) else None
+    if active.body not in ("", _body_hash(body)):
+        return None
+    return active.model_copy(update={"turned": active.turn != "" and active.turn == turned})
 
 
 def reloaded(text: str, active: Active, load: str) -> str:
@@ -148,24 +206,11 @@ def _body_hash(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:16]
 
 
-def parse_active(text: str) -> Pointer | None:
-    """Where an active.conf sends traffic."""
-    active = read_active(text)
-    return active.pointer if active else None
-
-
-def _check_identity(pointer: Pointer, release: Release | None) -> None:
-    if release is None or release.identity != pointer.identity:
-        known = release.identity if release else "no release"
-        raise ValueError(f"active.conf must name {pointer.identity}, but was given {known}")
-    if not _IDENTITY.fullmatch(pointer.identity):
-        raise ValueError(f"a release identity can't hold these characters: {pointer.identity!r}")
-
-
 def _nginx(config: EdgeConfig, digest: str) -> str:
     public = _TLS if config.tls else _PLAIN
     return _NGINX.substitute(
         root=EDGE_ROOT,
+        turned=TURNED,
         processes=config.worker_processes,
         connections=config.worker_connections,
         files=2 * config.worker_connections,  # a request holds a client's and an app's connection
@@ -245,6 +290,8 @@ def _indent(text: str) -> str:
     return "\n".join(" " * 8 + line if line else line for line in text.splitlines()).lstrip()
 
 
+# Each map is looked up once a request, so that upstream, header and log line agree. An nginx.conf
+# of before there were two sides knows `app` alone: an upgrade meets it with this file.
 _ACTIVE = _Conf("""\
 upstream app {
     server @{server};
@@ -252,11 +299,22 @@ upstream app {
     keepalive_timeout @{idle}s;
     keepalive_requests 10000;
 }
-map "" $release { default "@{identity}"; }
-map "" $active_colour { default "@{colour}"; }
+upstream app_after {
+    server @{server_after};
+    keepalive 64;
+    keepalive_timeout @{idle}s;
+    keepalive_requests 10000;
+}
+@{side}
+map $side $app_upstream { default app; after app_after; }
+map $side $release { default "@{identity}"; after "@{identity_after}"; }
+map $side $active_colour { default "@{colour}"; after "@{colour_after}"; }
 map "" $active_serial { default "@{serial}"; }
 map "" $active_load { default "@{load}"; }
 """)
+
+_AT_REST = 'map "" $side { default before; }'
+_TURNING = _Conf('map $realpath_root $side { default before; "~/@{turn}$" after; }')
 
 _NGINX = _Conf("""\
 # Generated: change the configuration, not this file.
@@ -302,6 +360,8 @@ http {
     log_format watch '$active_serial $shown_release $status $request_time $remote_addr';
     access_log /dev/stdout access;
 
+    # Nothing is served from files: this is for $realpath_root, which says which side is turned to.
+    root @{root}/@{turned};
     include @{root}/active/*.conf;
     map $release $shown_release { "" @{none}; default $release; }
     map $release $retry_after { "" @{retry}; default ""; }
@@ -374,7 +434,7 @@ if ($release = "") {
     return 503 "<!doctype html><title>Not available</title><p>YTEMPIRE is not available right now. Please try again in a moment.</p>\\n";
 }
 location / {
-    proxy_pass http://app;
+    proxy_pass http://$app_upstream;
     proxy_http_version 1.1;
     proxy_set_header Host $forwarded_host;
     proxy_set_header X-Real-IP $remote_addr;

@@ -36,8 +36,9 @@ from rollout.state import Event, Hold, HostState, Record
 
 log = logging.getLogger(__name__)
 
-# nginx counts its old processes once a second: after a move the count is right from then on.
-DRAINING_KNOWN_SECONDS = 2.5
+# nginx counts its old processes once a second. A switch is recorded to the second, and settles the
+# edge after that: from then on the count is right.
+DRAINING_KNOWN_SECONDS = 3.5
 DRAIN_POLL_SECONDS = 0.25
 
 Verb = Callable[[Any, Caller], dict[str, Any]]
@@ -100,6 +101,7 @@ class Agent:
         if self._store.broken:
             return
         self._switch.undo("the switch agent was restarted before the switch was confirmed")
+        self._switch.settle()
         live = self._store.state.live
         self._beat.point(live.identity if live else None)
         self._workers.assign(live.identity if live else None)

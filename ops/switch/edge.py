@@ -1,5 +1,9 @@
 """nginx, as far as the agent can move it: files in a shared volume, a token that makes it reload,
-and a status port that says what it has loaded."""
+and a status port that says what it has loaded.
+
+A switch announces where traffic is to go, waits until nginx has loaded that, and turns (see
+`rollout/edge.py`). `point` is for the rest: one side, from the reload on.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,9 @@ import json
 import logging
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ops.errors import OpsError
 from ops.switch import files
@@ -59,16 +64,49 @@ class Edge:
     def active(self) -> conf.Active | None:
         """What active.conf says; None if it is missing or not ours."""
         text = files.read(self._root / conf.ACTIVE_CONF)
-        return conf.read_active(text) if text else None
+        return conf.read_active(text, self._turned()) if text else None
 
     def point(self, pointer: Pointer | None, release: Release | None, serial: int) -> str:
         """Send traffic to `pointer`'s slot. Returns the load that nginx must confirm."""
-        load = uuid.uuid4().hex[:12]
-        address = self._config.address(pointer.colour) if pointer else ""
-        text = conf.render_active(pointer, release, address, serial, load)
-        files.write(self._root / conf.ACTIVE_CONF, text)
-        self._ask_to_reload(load)
+        load = _name()
+        self._load(conf.render_active(self._side(pointer, release), serial, load), load)
         return load
+
+    def announce(
+        self,
+        before: Pointer | None,
+        after: Pointer,
+        releases: Mapping[str, Release],
+        serial: int,
+    ) -> str:
+        """Have nginx know `after`, while `before` serves. Returns the load that it must confirm."""
+        load, turn = _name(), conf.AFTER + _name()
+        self._make_room(turn)
+        text = conf.render_active(
+            self._side(before, releases[before.identity] if before else None),
+            serial,
+            load,
+            after=self._side(after, releases[after.identity]),
+            turn=turn,
+        )
+        self._load(text, load)
+        return load
+
+    def turn(self) -> None:
+        """Send each request that begins from now on to what was announced, and confirmed."""
+        active = self.active()
+        if active is None or not active.turn:
+            raise EdgeFailed("active.conf was changed while traffic was to move")
+        files.link(self._root / conf.TURNED, active.turn)
+        wanted, got = active.after.identity if active.after else "", self._served("identity")
+        if got != wanted:
+            raise EdgeFailed(f"expected nginx to turn to {wanted}, got {got or 'no answer'}")
+
+    def turn_back(self) -> None:
+        """The way back of `turn`, where that is what moved traffic."""
+        active = self.active()
+        if active and active.turned:
+            files.link(self._root / conf.TURNED, conf.BEFORE)
 
     def confirm(self, load: str) -> None:
         """Wait until nginx serves what `load` names, on every new connection."""
@@ -76,7 +114,7 @@ class Edge:
         good_since, good = started, 0
         answered = False
         while True:
-            got = self._loaded()
+            got = self._served("load")
             now = self._clock.monotonic()
             answered = answered or got is not None
             if got != load:
@@ -122,11 +160,35 @@ class Edge:
             self._check_hash(config_hash)
         except EdgeFailed as failure:
             self._write({name: data for name, data in before.items() if data is not None})
-            self._ask_to_reload(uuid.uuid4().hex[:12])
+            self._ask_to_reload(_name())
             raise EdgeFailed(
                 f"nginx did not take the configuration: {failure}; the previous files are back"
             ) from None
         return True
+
+    def _side(self, pointer: Pointer | None, release: Release | None) -> conf.Side:
+        return conf.side(pointer, release, self._config.address(pointer.colour) if pointer else "")
+
+    def _load(self, text: str, load: str) -> None:
+        files.write(self._root / conf.ACTIVE_CONF, text)
+        self._ask_to_reload(load)
+
+    def _turned(self) -> str:
+        """What the link names; empty where that is nothing, to nginx too."""
+        link = self._root / conf.TURNED
+        return link.resolve().name if link.exists() else ""
+
+    def _make_room(self, turn: str) -> None:
+        """The file that a link to `turn` needs. A link that is there stays: processes that end what
+        they began before the last reload may still look at it."""
+        folder, named = (self._root / conf.TURNED).parent, self._turned()
+        for name in (conf.BEFORE, turn):
+            files.write(folder / name, "")
+        if not named:
+            files.link(self._root / conf.TURNED, conf.BEFORE)
+        for old in folder.glob(f"{conf.AFTER}*"):
+            if old.name not in (named, turn):
+                old.unlink()
 
     def _write(self, contents: dict[str, bytes]) -> None:
         for name, data in contents.items():
@@ -135,20 +197,19 @@ class Edge:
     def _rewrite_active(self) -> str:
         """The same traffic under a new load name, so that this reload can be told from others."""
         path = self._root / conf.ACTIVE_CONF
-        text, active, load = files.read(path), self.active(), uuid.uuid4().hex[:12]
+        text, active, load = files.read(path), self.active(), _name()
         if text is None or active is None or not active.load:
             raise EdgeFailed(f"{path} is not what the agent wrote: restart the agent")
-        files.write(path, conf.reloaded(text, active, load))
-        self._ask_to_reload(load)
+        self._load(conf.reloaded(text, active, load), load)
         return load
 
     def _ask_to_reload(self, token: str) -> None:
         files.write(self._root / conf.RELOAD_TOKEN, token + "\n")
 
-    def _loaded(self) -> str | None:
-        """The load that nginx serves; None if it doesn't answer."""
+    def _served(self, what: Literal["load", "identity"]) -> str | None:
+        """What nginx says that it serves; None if it doesn't answer."""
         try:
-            return str(json.loads(self._probes.status("/serial").body)["load"])
+            return str(json.loads(self._probes.status("/serial").body)[what])
         except OSError:
             return None
         except (ValueError, KeyError, TypeError):
@@ -200,6 +261,10 @@ class Edge:
             files.write(place, made.read_bytes(), MODES[name])
             made.unlink()
         log.info("made a self-signed certificate for %s", domain)
+
+
+def _name() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def _decoded(wanted: dict[str, str]) -> dict[str, bytes]:

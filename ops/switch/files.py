@@ -22,6 +22,15 @@ def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     _sync_folder(path.parent)
 
 
+def link(path: Path, target: str) -> None:
+    """Have `path` name `target`, in one move."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(path)
+    _sync_folder(path.parent)
+
+
 def append(path: Path, line: str) -> None:
     """One line more, on disk when this returns."""
     with path.open("a", encoding="utf-8") as file:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, Protocol
 
@@ -36,7 +36,19 @@ class EdgeSeam(Protocol):
 
     def point(self, pointer: Pointer | None, release: Release | None, serial: int) -> str: ...
 
+    def announce(
+        self,
+        before: Pointer | None,
+        after: Pointer,
+        releases: Mapping[str, Release],
+        serial: int,
+    ) -> str: ...
+
     def confirm(self, load: str) -> None: ...
+
+    def turn(self) -> None: ...
+
+    def turn_back(self) -> None: ...
 
 
 class WorkersSeam(Protocol):
@@ -182,6 +194,7 @@ class Switch:
             self._end(pending.token, "")
             self._confirmed = {ask.token: {"serial": pending.serial}}
             log.info("confirmed: %s on %s", pending.target.identity, pending.target.colour)
+            self.settle()
             return self._confirmed[ask.token]
 
     def abort(self, ask: Abort) -> dict[str, Any]:
@@ -200,14 +213,21 @@ class Switch:
             releases = self._store.state.releases
             source = pending.source
             release = releases.get(source.identity) if source else None
-            self._try("web", lambda: self._web_back(pending, release))
-            self._try("consumption", lambda: self._stop_consuming(releases, pending.target))
-            self._try("beat", lambda: self._beat.point(source.identity if source else None))
-            self._try("consumption", lambda: self._consume_again(release))
+            self._try("moving web back", lambda: self._web_back(pending, release))
+            target = pending.target
+            self._try("ending consumption", lambda: self._stop_consuming(releases, target))
+            identity = source.identity if source else None
+            self._try("moving the beat back", lambda: self._beat.point(identity))
+            self._try("moving consumption back", lambda: self._consume_again(release))
             event = self._event("revert", pending, why, 0.0)
             self._store.save(outcome.reverted(self._store.state, pending, event, withdraw))
             self._store.record(event)
             self._end(pending.token, why)
+
+    def settle(self) -> None:
+        """Leave one side in active.conf once a switch is over. nginx's processes of meanwhile end
+        what they began for the other, and can be seen to: `_drain` waits for them."""
+        self._try("settling the edge", self._settle)
 
     # ---- guards ---------------------------------------------------------------------------
 
@@ -281,7 +301,7 @@ class Switch:
         steps: tuple[tuple[str, Callable[[], None]], ...] = (
             ("pausing the live workers", lambda: self._pause(source, caller)),
             ("moving the beat", lambda: self._beat.point(release.identity)),
-            ("moving traffic", lambda: self._point(pending, release)),
+            ("moving traffic", lambda: self._turn(pending)),
             ("checking through the edge", lambda: self._verify(pending, release)),
             ("starting the new workers", lambda: self._consume(release, caller)),
         )
@@ -298,10 +318,12 @@ class Switch:
         for node in self._workers.pause(source, self._config.worker_seconds):
             caller.say(f"{node} does not answer; it is paused as soon as it does")
 
-    def _point(self, pending: Pending, release: Release) -> None:
-        load = self._edge.point(pending.target, release, pending.serial)
+    def _turn(self, pending: Pending) -> None:
+        releases = self._store.state.releases
+        load = self._edge.announce(pending.source, pending.target, releases, pending.serial)
         try:
             self._edge.confirm(load)
+            self._edge.turn()
         except OpsError as failure:
             raise SwitchFailed(str(failure)) from None
 
@@ -322,13 +344,22 @@ class Switch:
             caller.say(f"{node} does not answer; it begins to consume as soon as it does")
 
     def _web_back(self, pending: Pending, release: Release | None) -> None:
-        source = pending.source
+        source, active = pending.source, self._edge.active()
+        if active and active.serial == pending.serial and active.before == source:
+            if not active.turn:
+                return  # it was moved back before
+            self._edge.turn_back()  # at once; what follows takes nginx a moment
         if source is not None and release is None:
             raise SwitchFailed(f"{source.identity} is not known any more")
-        active = self._edge.active()
-        if active and active.pointer == source and active.serial == pending.serial:
-            return
         self._edge.confirm(self._edge.point(source, release, pending.serial))
+
+    def _settle(self) -> None:
+        active = self._edge.active()
+        if active is None or not active.turn:
+            return
+        live = active.pointer
+        release = self._store.state.releases[live.identity] if live else None
+        self._edge.confirm(self._edge.point(live, release, active.serial))
 
     def _stop_consuming(self, releases: dict[str, Release], target: Pointer) -> None:
         if target.identity in releases:
@@ -382,7 +413,7 @@ class Switch:
         try:
             step()
         except Exception as error:  # the files are written; nginx and workers follow when they can
-            log.error("moving %s back: %s: %s", what, type(error).__name__, error)
+            log.error("%s: %s: %s", what, type(error).__name__, error)
 
     # ---- tokens and events ----------------------------------------------------------------
 

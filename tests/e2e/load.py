@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 REQUEST_SECONDS = 15
-OVERLAP_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,18 +70,18 @@ class Load:
         return f"{len(self.failures)} of {len(self.answers)} failed: {dict(causes)}"
 
     def releases(self) -> list[str]:
-        """Which releases answered, in order of sending, repetitions taken together. While nginx
-        changes over, its old processes still answer some of what is sent at the same time as what
-        the new ones answer: that is no return."""
+        """Which releases answered, in order of sending, repetitions taken together. What is under
+        way at the same time has no order: a release counts as answering again when it answers what
+        was sent after another's answer had come."""
         seen: list[str] = []
         since = 0.0
-        for answer in sorted(self.answers, key=lambda a: a.at):
-            if not answer.release or answer.release in seen[-1:]:
-                continue
-            if answer.release in seen and answer.at - since <= OVERLAP_SECONDS:
+        answers = sorted((a for a in self.answers if a.release), key=lambda a: a.at)
+        for number, answer in enumerate(answers):
+            if answer.release in seen and (answer.release == seen[-1] or answer.at <= since):
                 continue
             seen.append(answer.release)
-            since = answer.at
+            same = (a for a in answers[number:] if a.release == answer.release)
+            since = min(a.at + a.seconds for a in same)
         return seen
 
     async def _send_all(self) -> None:

@@ -45,7 +45,7 @@ def test_a_second_release_follows_without_a_failed_request(world: World) -> None
         time.sleep(1)
     assert outcome.ok, outcome.text
     assert not load.failures, load.summary()
-    assert [r.split("+")[0] for r in load.releases()] == ["1.0.0", "1.1.0"]
+    assert _versions(load) == ["1.0.0", "1.1.0"]
     assert world.live() == ("green", "1.1.0")
 
 
@@ -57,8 +57,10 @@ def test_a_rollback_moves_traffic_and_runs_no_other_step(world: World) -> None:
     boots = _started(world, "blue")
     with Load(world.port) as load:
         outcome = world.up("1.0.0")
+        time.sleep(1)
     assert outcome.ok, outcome.text
     assert not load.failures, load.summary()
+    assert _versions(load) == ["1.1.0", "1.0.0"]
     assert world.live() == ("blue", "1.0.0")
     assert _started(world, "blue") == boots
     for step in ("blue-backup", "blue-migrate", "blue-app", "green-migrate"):
@@ -88,6 +90,20 @@ def test_a_third_release_takes_the_slot_of_the_first(world: World) -> None:
         outcome = world.up("1.2.0")
     assert outcome.ok, outcome.text
     assert not load.failures, load.summary()
+    assert world.live() == ("blue", "1.2.0")
+
+
+def test_answers_flip_once_with_every_change_also_when_many_ask(world: World) -> None:
+    """Each change loads nginx anew, and its old processes and new ones accept side by side for a
+    moment: with many requests about, some meet both."""
+    with Load(world.port, rate=200, paths=("/health",)) as load:
+        time.sleep(1)
+        for version in ("1.1.0", "1.2.0"):
+            outcome = world.ytops("up", version)
+            assert outcome.ok, outcome.text
+        time.sleep(1)
+    assert not load.failures, load.summary()
+    assert _versions(load) == ["1.2.0", "1.1.0", "1.2.0"]
     assert world.live() == ("blue", "1.2.0")
 
 
@@ -131,6 +147,7 @@ def test_a_release_that_breaks_after_the_switch_is_moved_back(world: World) -> N
     assert not outcome.ok
     assert world.live() == live
     assert world.outputs() == outputs
+    assert _versions(load) == [live[1], "2.0.3-errors-after-switch", live[1]]
     bad = [a for a in load.failures if not a.release.startswith("2.0.3")]
     assert not bad, f"failed elsewhere than on the bad release: {bad[:3]}"
     tail = [a for a in load.answers if a.at > load.answers[-1].at - 1]
@@ -143,6 +160,11 @@ def test_going_on_after_the_broken_ones_takes_one_run(world: World) -> None:
     assert outcome.ok, outcome.text
     assert not load.failures, load.summary()
     assert world.live()[1] == "2.0.5-slow-boot"
+
+
+def _versions(load: Load) -> list[str]:
+    """Those that answered, in turn."""
+    return [release.split("+")[0] for release in load.releases()]
 
 
 def _started(world: World, part: str) -> str:

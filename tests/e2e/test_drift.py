@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rollout.edge import ACTIVE_CONF, render_active
+from rollout.edge import ACTIVE_CONF, render_active, side
 from rollout.names import address
 from rollout.state import Pointer, Release
 from tests.e2e.world import World, docker, wait_until
@@ -132,6 +132,6 @@ def _move_by_hand(world: World) -> None:
     release = Release.model_validate_json(json.dumps(state["releases"][identity]))
     place = address(world.get("networkAppSubnet"), world.idle)
     pointer = Pointer(colour=world.idle, identity=identity)
-    text = render_active(pointer, release, place, state["serial"], "byhand")
+    text = render_active(side(pointer, release, place), state["serial"], "byhand")
     world.write("switch", f"/edge/{ACTIVE_CONF}", text)
     world.reload_edge()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,14 +14,14 @@ from rollout.edge import (
     RUN_SH,
     EdgeConfig,
     config_hash,
-    parse_active,
     read_active,
     reloaded,
     render_active,
     render_nginx,
+    side,
 )
 from rollout.state import Pointer
-from tests.unit.switch.fakes import BLUE, NEW, OLD
+from tests.unit.switch.fakes import BLUE, GREEN, NEW, OLD
 
 
 def config(**changes: object) -> EdgeConfig:
@@ -32,57 +33,85 @@ def config(**changes: object) -> EdgeConfig:
     return EdgeConfig.model_validate({**fields, **changes})
 
 
+PLACE = "172.30.0.66"
+OLD_SIDE = side(BLUE, OLD, PLACE)
+NEW_SIDE = side(GREEN, NEW, "172.30.0.67")
+ANNOUNCED = render_active(OLD_SIDE, 7, "0123456789ab", after=NEW_SIDE, turn="after-x")
+
+
 def test_an_active_include_can_be_read_back() -> None:
-    text = render_active(BLUE, OLD, "172.30.0.66", 7, "load")
-    active = read_active(text)
+    active = read_active(render_active(OLD_SIDE, 7, "load"))
     assert active
-    assert (active.pointer, active.serial, active.load) == (BLUE, 7, "load")
-    assert parse_active(text) == BLUE
+    assert (active.pointer, active.serial, active.load, active.turn) == (BLUE, 7, "load", "")
 
 
 def test_an_include_without_a_release_can_be_read_back() -> None:
-    text = render_active(None, None, "", 0)
-    active = read_active(text)
+    active = read_active(render_active(side(None, None, ""), 0))
     assert active
     assert active.pointer is None
-    assert parse_active(text) is None
 
 
-@pytest.mark.parametrize("text", ["", "upstream app {}", "# active: {", '# active: {"serial":1}'])
+@pytest.mark.parametrize(
+    ("link", "pointer"),
+    [("after-x", GREEN), ("before", BLUE), ("", BLUE), ("after-an-earlier-one", BLUE)],
+)
+def test_an_announcement_serves_once_the_link_names_it(link: str, pointer: Pointer) -> None:
+    active = read_active(ANNOUNCED, link)
+    assert active
+    assert active.pointer == pointer
+
+
+def test_a_link_to_nothing_turns_no_include_of_one_side() -> None:
+    active = read_active(render_active(OLD_SIDE, 7, "load"), "")
+    assert active
+    assert not active.turned
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "upstream app {}", "# active: {", '# active: {"serial":1}'],
+)
 def test_an_include_that_is_not_ours_says_nothing(text: str) -> None:
     assert read_active(text) is None
-    assert parse_active(text) is None
+
+
+def test_an_include_of_before_there_were_two_sides_says_nothing() -> None:
+    first = {"serial": 1, "pointer": BLUE.model_dump(), "load": "x", "body": ""}
+    assert read_active(f"# active: {json.dumps(first)}\nupstream app {{}}\n") is None
 
 
 def test_an_include_that_was_edited_by_hand_says_nothing() -> None:
-    text = render_active(BLUE, OLD, "172.30.0.66", 7, "load")
+    text = render_active(OLD_SIDE, 7, "load")
     assert read_active(text.replace(":8000", ":8001")) is None
 
 
 def test_a_reload_gives_the_same_traffic_another_load() -> None:
-    text = render_active(BLUE, OLD, "172.30.0.66", 7, "0123456789ab")
-    active = read_active(text)
+    active = read_active(ANNOUNCED, "after-x")
     assert active
-    assert reloaded(text, active, "ba9876543210") == render_active(
-        BLUE, OLD, "172.30.0.66", 7, "ba9876543210"
-    )
+    again = reloaded(ANNOUNCED, active, "ba9876543210")
+    assert again == render_active(OLD_SIDE, 7, "ba9876543210", after=NEW_SIDE, turn="after-x")
 
 
 def test_the_include_sends_traffic_to_the_slots_address() -> None:
-    text = render_active(BLUE, OLD, "172.30.0.66", 7)
+    text = render_active(OLD_SIDE, 7)
     assert "server 172.30.0.66:8000 max_fails=0;" in text
-    assert 'map "" $release { default "1.0.0+aaaaaaaaaaaa"; }' in text
+    assert 'map $side $release { default "1.0.0+aaaaaaaaaaaa";' in text
+
+
+def test_an_include_of_one_side_does_not_look_at_the_link() -> None:
+    assert "$realpath_root" not in render_active(OLD_SIDE, 7)
+    assert "$realpath_root" in ANNOUNCED
 
 
 def test_an_include_never_names_another_release_than_it_serves() -> None:
     with pytest.raises(ValueError, match=r"must name 1.0.0\+a+, but was given 1.1.0\+b+"):
-        render_active(BLUE, NEW, "172.30.0.66", 7)
+        side(BLUE, NEW, PLACE)
 
 
 def test_an_identity_cannot_write_configuration() -> None:
     bad = OLD.model_copy(update={"version": '1"; } server {'})
     with pytest.raises(ValueError, match="can't hold these characters"):
-        render_active(Pointer(colour="blue", identity=bad.identity), bad, "172.30.0.66", 7)
+        side(Pointer(colour="blue", identity=bad.identity), bad, PLACE)
 
 
 def test_the_configuration_names_its_own_hash() -> None:

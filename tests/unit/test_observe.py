@@ -14,12 +14,14 @@ import pytest
 from ops.docker import Answer, Container, Docker
 from ops.errors import OpsError
 from ops.observe import observe
-from rollout.edge import render_active
+from rollout.edge import ACTIVE_CONF, TURNED, render_active, side
 from rollout.names import Names, node
-from rollout.state import HostState, Workers, WorkerState
-from tests.unit.switch.fakes import BLUE, NEW, OLD, host_state
+from rollout.state import HostState, Pending, Pointer, Workers, WorkerState
+from tests.unit.switch.fakes import BLUE, GREEN, NEW, OLD, host_state
 
 NAMES = Names("test")
+OLD_SIDE = side(BLUE, OLD, "172.30.0.66")
+NEW_SIDE = side(GREEN, NEW, "172.30.0.67")
 
 
 class FakeDocker(Docker):
@@ -30,7 +32,8 @@ class FakeDocker(Docker):
         super().__init__("unix:///fake")
         self.switch, self.volumes, self.nginx = True, True, True
         self.files = {"control/state.json": host_state().model_dump_json()}
-        self.active = render_active(BLUE, OLD, "172.30.0.66", 4, "load")
+        self.active = {ACTIVE_CONF: render_active(OLD_SIDE, 4, "load")}
+        self.link = ""
         self.crews = ""
         self.calls: list[tuple[str, ...]] = []
         self.used = "nginx:1"
@@ -52,8 +55,9 @@ class FakeDocker(Docker):
         stand_in = container.startswith(NAMES.part("look"))
         if not (stand_in or self.switch):
             return Ended(1, b"", b"Error: No such container: " + container.encode())
-        edge = {"active/active.conf": self.active}
-        return Ended(0, archive(self.files if path == "/control" else edge), b"")
+        if path == "/control":
+            return Ended(0, archive(self.files), b"")
+        return Ended(0, archive(self.active, {TURNED: self.link} if self.link else {}), b"")
 
 
 class Ended(subprocess.Popen[bytes]):
@@ -67,13 +71,17 @@ class Ended(subprocess.Popen[bytes]):
         pass
 
 
-def archive(files: dict[str, str]) -> bytes:
+def archive(files: dict[str, str], links: dict[str, str] | None = None) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, text in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(text.encode())
             tar.addfile(entry, io.BytesIO(text.encode()))
+        for name, target in (links or {}).items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            tar.addfile(entry)
     return packed.getvalue()
 
 
@@ -134,6 +142,44 @@ def test_workers_without_a_container_have_no_jobs(docker: FakeDocker) -> None:
     assert busy(docker, report(one=3)) == frozenset()
 
 
+# Where traffic goes
+
+
+@pytest.mark.parametrize(
+    ("files", "link", "pointer"),
+    [
+        (["before", "after-x"], "after-x", GREEN),
+        (["before", "after-x"], "before", BLUE),
+        (["before", "after-x"], "", BLUE),
+        (["before"], "after-x", BLUE),
+    ],
+    ids=["turned", "announced", "link lost", "link to nothing"],
+)
+def test_traffic_is_where_the_link_turns_it(
+    docker: FakeDocker, files: list[str], link: str, pointer: Pointer
+) -> None:
+    text = render_active(OLD_SIDE, 5, "load", after=NEW_SIDE, turn="after-x")
+    docker.active = {ACTIVE_CONF: text, **{f"active/{name}": "" for name in files}}
+    docker.link = link
+    assert observe(docker, NAMES).view.edge == pointer
+
+
+def test_an_unconfirmed_switch_counts_as_undone(docker: FakeDocker) -> None:
+    docker.active = {ACTIVE_CONF: render_active(NEW_SIDE, 5, "load")}
+    pending = Pending(token="t", serial=5, source=BLUE, target=GREEN, who="ann", since="2026")
+    state = host_state().model_copy(update={"pending": pending})
+    docker.files["control/state.json"] = state.model_dump_json()
+    assert observe(docker, NAMES).view.edge == BLUE
+
+
+@pytest.mark.parametrize("text", ["", '# active: {"serial": 4, "pointer": null}\n'])
+def test_an_include_that_the_agent_will_write_anew_counts_as_written(
+    docker: FakeDocker, text: str
+) -> None:
+    docker.active = {ACTIVE_CONF: text}
+    assert observe(docker, NAMES).view.edge == BLUE
+
+
 # A switch that was lost
 
 
@@ -161,7 +207,7 @@ def test_what_they_are_read_with_never_runs_and_is_removed(lost: FakeDocker) -> 
 
 
 def test_an_empty_volume_is_a_host_without_a_release(lost: FakeDocker) -> None:
-    lost.files, lost.active = {}, ""
+    lost.files, lost.active = {}, {}
     assert observe(lost, NAMES).view.state == HostState()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,11 +124,13 @@ class FakeHost:
 
     pointer: Pointer | None = BLUE
     serial: int = 4
+    announced: tuple[Pointer | None, Pointer] | None = None
     consumer: str | None = OLD.identity
     beat: str | None = OLD.identity
     story: list[str] = field(default_factory=list)
     silent: dict[str, list[str]] = field(default_factory=dict)
     reload_fails: bool = False
+    turn_fails: bool = False
     app_fails: str = ""
     fails_directly: list[ProbeFailed | None] = field(default_factory=list)
     public_fails: list[ProbeFailed | None] = field(default_factory=list)
@@ -136,8 +138,16 @@ class FakeHost:
 
     # the edge
 
-    def active(self) -> Active | None:
-        return Active(serial=self.serial, pointer=self.pointer, load="x")
+    def active(self) -> Active:
+        before, after = self.announced or (self.pointer, self.pointer)
+        return Active(
+            serial=self.serial,
+            before=before,
+            after=after,
+            turn="after-x" if self.announced else "",
+            load="x",
+            turned=self.pointer != before,
+        )
 
     def confirm(self, load: str) -> None:
         if self.reload_fails:
@@ -185,8 +195,33 @@ class FakeEdge:
 
     def point(self, pointer: Pointer | None, release: Release | None, serial: int) -> str:
         self._host.story.append(f"web {release.version if release else 'none'}")
-        self._host.pointer, self._host.serial = pointer, serial
+        self._host.pointer, self._host.serial, self._host.announced = pointer, serial, None
         return "load"
+
+    def announce(
+        self,
+        before: Pointer | None,
+        after: Pointer,
+        releases: Mapping[str, Release],
+        serial: int,
+    ) -> str:
+        self._host.story.append(f"announce {releases[after.identity].version}")
+        assert self._host.pointer == before
+        self._host.serial, self._host.announced = serial, (before, after)
+        return "load"
+
+    def turn(self) -> None:
+        assert self._host.announced
+        self._host.story.append("turn")
+        self._host.pointer = self._host.announced[1]
+        if self._host.turn_fails:
+            raise EdgeFailed("expected nginx to turn, got no answer")
+
+    def turn_back(self) -> None:
+        assert self._host.announced
+        if self._host.active().turned:
+            self._host.story.append("turn back")
+            self._host.pointer = self._host.announced[0]
 
 
 class FakeBeat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from ops.errors import SwitchRefused
 from ops.switch.agent import Agent
-from ops.switch.edge import Edge
+from ops.switch.edge import Edge, EdgeFailed
 from ops.switch.live import LivePointer
 from ops.switch.state_store import StateStore
 from ops.switch.switch import Switch
@@ -87,6 +88,19 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
+def announce(host: Host, turned: bool) -> None:
+    """As a switch that nginx has loaded leaves the edge."""
+    host.edge.announce(BLUE, GREEN, host.store.state.releases, 5)
+    if turned:
+        with suppress(EdgeFailed):  # there is no nginx to say that it has
+            host.edge.turn()
+
+
+def settled(host: Host) -> bool:
+    active = host.edge.active()
+    return active is not None and not active.turn
+
+
 def pending() -> Pending:
     return Pending(
         token="t", serial=5, source=BLUE, target=GREEN, who="ann", since="2026-01-10T06:00:00+00:00"
@@ -111,6 +125,32 @@ def test_a_restart_with_a_pending_switch_moves_back(host: Host) -> None:
     assert host.beat.read() == OLD.identity
     assert host.store.state.last
     assert "restarted before the switch was confirmed" in host.store.state.last.note
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_agent_killed_around_the_turn_ends_on_the_source(host: Host, turned: bool) -> None:
+    host.start(host_state(), BLUE)
+    host.store.update(pending=pending())
+    announce(host, turned)
+    host.start()
+    assert host.switch.edge_pointer() == host.store.state.live == BLUE
+    assert settled(host)
+
+
+def test_an_agent_killed_after_the_confirmation_settles_the_edge(host: Host) -> None:
+    host.start(host_state().model_copy(update={"live": GREEN, "serial": 5}), GREEN)
+    announce(host, turned=True)
+    host.start()
+    assert host.switch.edge_pointer() == host.store.state.live == GREEN
+    assert settled(host)
+
+
+def test_an_include_of_an_older_format_is_written_anew(host: Host) -> None:
+    host.start(host_state(), BLUE)
+    old = '# active: {"serial": 4, "pointer": null, "load": "x", "body": ""}\nupstream app {}\n'
+    (host.settings.edge_path / ACTIVE_CONF).write_text(old)
+    host.start()
+    assert host.switch.edge_pointer() == BLUE
 
 
 def test_a_lost_edge_volume_is_written_again(host: Host) -> None:
@@ -213,7 +253,7 @@ def test_right_after_a_start_no_release_is_forgotten(host: Host) -> None:
     assert set(host.store.state.releases) > set(old)
 
 
-@pytest.mark.parametrize(("draining", "seconds"), [(True, 60), (False, 2.5)])
+@pytest.mark.parametrize(("draining", "seconds"), [(True, 60), (False, 3.5)])
 def test_a_claim_waits_only_for_requests_that_the_slot_still_answers(
     host: Host, monkeypatch: pytest.MonkeyPatch, draining: bool, seconds: float
 ) -> None:

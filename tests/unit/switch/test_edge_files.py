@@ -12,8 +12,9 @@ import pytest
 from ops.errors import OpsError
 from ops.switch.edge import Edge, EdgeFailed
 from ops.switch.probes import Answer
-from rollout.edge import read_active
-from tests.unit.switch.fakes import BLUE, OLD, FakeClock, config
+from rollout.edge import ACTIVE_CONF, TURNED, read_active
+from rollout.state import Pointer
+from tests.unit.switch.fakes import BLUE, GREEN, NEW, OLD, FakeClock, config
 
 
 class Nginx:
@@ -25,6 +26,7 @@ class Nginx:
         self.refuses = False
         self.answered = 0
         self._load = ""
+        self._identity = ""
 
     def status(self, path: str) -> Answer:
         if not self.running:
@@ -35,9 +37,12 @@ class Nginx:
         if path == "/config":
             return Answer(200, {}, json.dumps({"config": "hash"}))
         if not self.refuses:
-            active = read_active((self.folder / "active/active.conf").read_text())
+            link = self.folder / TURNED
+            turned = link.resolve().name if link.exists() else ""
+            active = read_active((self.folder / ACTIVE_CONF).read_text(), turned)
             self._load = active.load if active else ""
-        return Answer(200, {}, json.dumps({"load": self._load}))
+            self._identity = active.pointer.identity if active and active.pointer else ""
+        return Answer(200, {}, json.dumps({"load": self._load, "identity": self._identity}))
 
 
 @pytest.fixture
@@ -68,6 +73,86 @@ def test_a_pointer_is_written_with_a_reload_token(edge: Edge, nginx: Nginx) -> N
 def test_a_reload_is_confirmed_by_several_connections(edge: Edge, nginx: Nginx) -> None:
     edge.confirm(edge.point(BLUE, OLD, 4))
     assert nginx.answered >= 5
+
+
+RELEASES = {OLD.identity: OLD, NEW.identity: NEW}
+
+
+def where(edge: Edge) -> Pointer | None:
+    active = edge.active()
+    assert active
+    return active.pointer
+
+
+def names(nginx: Nginx) -> set[str]:
+    return {file.name.partition("-")[0] for file in (nginx.folder / "active").iterdir()}
+
+
+def test_an_announcement_moves_nothing_and_the_turn_does(edge: Edge) -> None:
+    edge.confirm(edge.announce(BLUE, GREEN, RELEASES, 4))
+    assert where(edge) == BLUE
+    edge.turn()
+    assert where(edge) == GREEN
+    edge.turn_back()
+    assert where(edge) == BLUE
+
+
+def test_the_first_release_is_turned_to_from_none(edge: Edge) -> None:
+    edge.confirm(edge.announce(None, GREEN, RELEASES, 1))
+    assert where(edge) is None
+    edge.turn()
+    assert where(edge) == GREEN
+
+
+def test_a_turn_of_before_does_not_turn_a_later_announcement(edge: Edge) -> None:
+    edge.announce(BLUE, GREEN, RELEASES, 4)
+    edge.turn()
+    edge.announce(GREEN, BLUE, RELEASES, 5)
+    assert where(edge) == GREEN
+    edge.turn_back()
+    assert where(edge) == GREEN
+    edge.turn()
+    assert where(edge) == BLUE
+
+
+def test_a_turn_that_nginx_does_not_follow_is_said(edge: Edge, nginx: Nginx) -> None:
+    edge.confirm(edge.announce(BLUE, GREEN, RELEASES, 4))
+    nginx.refuses = True
+    with pytest.raises(EdgeFailed, match=r"to turn to 1.1.0\+b+, got 1.0.0\+a+"):
+        edge.turn()
+
+
+def test_nothing_that_was_not_announced_can_be_turned_to(edge: Edge) -> None:
+    with pytest.raises(EdgeFailed, match="was changed while traffic was to move"):
+        edge.turn()
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_installing_turns_nothing(edge: Edge, turned: bool) -> None:
+    edge.confirm(edge.announce(BLUE, GREEN, RELEASES, 4))
+    if turned:
+        edge.turn()
+    edge.install(files(), False, "hash")
+    assert where(edge) == (GREEN if turned else BLUE)
+
+
+@pytest.mark.parametrize("loss", ["link", "its file"])
+def test_a_turn_that_was_lost_is_none(edge: Edge, nginx: Nginx, loss: str) -> None:
+    edge.announce(BLUE, GREEN, RELEASES, 4)
+    edge.turn()
+    link = nginx.folder / TURNED
+    (link if loss == "link" else link.resolve()).unlink()
+    assert where(edge) == BLUE
+    edge.announce(BLUE, GREEN, RELEASES, 5)
+    assert link.exists()
+
+
+def test_what_earlier_announcements_left_is_tidied(edge: Edge, nginx: Nginx) -> None:
+    for serial in range(4, 9):
+        edge.announce(BLUE, GREEN, RELEASES, serial)
+        edge.turn()
+    assert names(nginx) == {"active.conf", "before", "turned", "after"}
+    assert len(list((nginx.folder / "active").glob("after-*"))) == 2
 
 
 def test_a_refused_reload_says_why(edge: Edge, nginx: Nginx) -> None:

@@ -58,7 +58,26 @@ def serve(at: World, count: int, status: int = 200, seconds: float = 0.01) -> No
 
 def test_a_switch_moves_workers_beat_and_web_in_order(at: World) -> None:
     started(at)
-    assert at.host.story == ["pause 1.0.0", "beat 1.1.0", "web 1.1.0", "consume 1.1.0"]
+    assert at.host.story == [
+        *("pause 1.0.0", "beat 1.1.0"),
+        *("announce 1.1.0", "turn"),
+        "consume 1.1.0",
+    ]
+
+
+def test_a_confirmed_switch_leaves_the_edge_with_one_side(at: World) -> None:
+    token = started(at)
+    at.host.story.clear()
+    at.switch.confirm(Confirm(token=token))
+    assert at.host.story == ["web 1.1.0"]
+    assert (at.host.pointer, at.host.serial) == (GREEN, 5)
+
+
+def test_a_confirmed_switch_stands_even_if_nginx_does_not_reload_after_it(at: World) -> None:
+    token = started(at)
+    at.host.reload_fails = True
+    assert at.switch.confirm(Confirm(token=token)) == {"serial": 5}
+    assert at.state.live == at.host.pointer == GREEN
 
 
 def test_a_begun_switch_is_pending_until_it_is_confirmed(at: World) -> None:
@@ -206,6 +225,37 @@ def test_a_reload_that_nginx_refuses_moves_everything_back(at: World) -> None:
     assert NEW.identity not in at.state.withdrawn
 
 
+def test_what_nginx_never_turned_to_serves_no_moment(at: World) -> None:
+    at.host.reload_fails = True
+    with pytest.raises(SwitchRefused):
+        started(at)
+    assert "turn" not in at.host.story
+
+
+def test_an_nginx_that_does_not_turn_moves_everything_back(at: World) -> None:
+    at.host.turn_fails = True
+    with pytest.raises(SwitchRefused, match=r"expected nginx to turn.*everything was moved back"):
+        started(at)
+    assert is_back(at)
+    assert NEW.identity not in at.state.withdrawn
+
+
+def test_web_that_was_moved_back_before_is_left_alone(at: World) -> None:
+    """An agent that was killed while it moved back finds the edge done."""
+    token = started(at)
+    at.host.pointer, at.host.announced = BLUE, None
+    at.host.story.clear()
+    at.switch.abort(Abort(token=token, why="no"))
+    assert at.host.story == ["pause 1.1.0", "beat 1.0.0", "consume 1.0.0"]
+
+
+def test_traffic_turns_back_to_a_release_that_nobody_knows_any_more(at: World) -> None:
+    token = started(at)
+    at.store.update(releases={NEW.identity: NEW})
+    at.switch.abort(Abort(token=token, why="no"))
+    assert at.host.pointer == BLUE
+
+
 def test_a_release_that_answers_wrongly_through_the_edge_is_withdrawn(at: World) -> None:
     wrong = ProbeFailed("/health: expected 200, got 500", release_at_fault=True)
     at.host.public_fails = [wrong, wrong]
@@ -260,7 +310,10 @@ def test_web_moves_back_first(at: World) -> None:
     token = started(at)
     at.host.story.clear()
     at.switch.abort(Abort(token=token, why="no"))
-    assert at.host.story == ["web 1.0.0", "pause 1.1.0", "beat 1.0.0", "consume 1.0.0"]
+    assert at.host.story == [
+        *("turn back", "web 1.0.0"),
+        *("pause 1.1.0", "beat 1.0.0", "consume 1.0.0"),
+    ]
 
 
 def test_a_failed_first_deploy_leaves_no_release(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 # Every command that the README names. Each is complete by itself on a fresh machine.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+# As in .env.STACK (toolchain/environment.py): each start of Python would compile all anew.
+export PYTHONDONTWRITEBYTECODE :=
 PYTHON ?= python3
 SANDBOX := source ./.env.sandbox
 

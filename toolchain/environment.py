@@ -16,12 +16,12 @@ SANDBOX_PASSPHRASE = "sandbox"
 # CPU time away (measured), for some 50 MB more.
 GARBAGE = "400"
 
-# Empty is unset. Containers and CI often set it, and then each start of Python compiles again all that
-# it imports: two thirds of the CPU time of a program, a step or the policies (measured).
+# Empty is unset. Containers and CI often set it, and then each start of Python compiles again all
+# that it imports: two thirds of the CPU time of a program, a step or the policies (measured).
 BYTECODE = ""
 
-# What our language host has ready when the engine asks for the program (toolchain/go, warm.go): half of
-# a program's start is these imports, and the engine asks only when the policies are up.
+# What our language host has ready when the engine asks for the program (toolchain/go, warm.go):
+# half of a program's start is these imports, and the engine asks only when the policies are up.
 WARM_IMPORTS = "pulumi_docker,pulumi_command,pydantic,yaml"
 
 

@@ -81,6 +81,7 @@ def _serve(config: SwitchConfig, broker: str, stopped: threading.Event) -> None:
     _thread(server.run)
     _thread(workers.run)
     _every(LEASE_TICK_SECONDS, stopped, switch.revert_if_abandoned)
+    _every(GUARD_TICK_SECONDS, stopped, switch.settle_soon)
     _every(GUARD_TICK_SECONDS, stopped, agent.guard_edge)
     live = store.state.live
     log.info("serving; live is %s", live.identity if live else "no release")

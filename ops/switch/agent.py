@@ -36,9 +36,8 @@ from rollout.state import Event, Hold, HostState, Record
 
 log = logging.getLogger(__name__)
 
-# nginx counts its old processes once a second. A switch is recorded to the second, and settles the
-# edge after that: from then on the count is right.
-DRAINING_KNOWN_SECONDS = 3.5
+# nginx counts its old processes once a second: so long after a reload was asked for, it is right.
+DRAINING_KNOWN_SECONDS = 2.5
 DRAIN_POLL_SECONDS = 0.25
 
 Verb = Callable[[Any, Caller], dict[str, Any]]
@@ -205,6 +204,7 @@ class Agent:
             if slots.claim(state, ask, edge, None) is state:
                 return False
             self._switch.undo(f"overtaken by {ask.who}'s claim for {ask.release.identity}")
+            self._switch.settle()
             return True
 
     def _drain(self, ask: Claim, caller: Caller) -> None:
@@ -216,9 +216,11 @@ class Agent:
         said, begun = False, self._clock.monotonic()
         # A clock that was set back since puts the last switch into the future: then from now on.
         while (
-            age := max(seconds_since(last.at, self._clock), self._clock.monotonic() - begun)
-        ) < self._config.drain_seconds:
-            if age >= DRAINING_KNOWN_SECONDS and not self._edge.draining():
+            max(seconds_since(last.at, self._clock), self._clock.monotonic() - begun)
+            < self._config.drain_seconds
+        ):
+            reloaded = self._clock.monotonic() - self._edge.asked_at
+            if reloaded >= DRAINING_KNOWN_SECONDS and not self._edge.draining():
                 return
             if not said:
                 caller.say(f"letting the requests end that {ask.colour} still answers")

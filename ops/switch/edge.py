@@ -60,6 +60,8 @@ class Edge:
         self._root = config.edge_path
         self._probes = probes
         self._clock = clock
+        self.asked_at = clock.monotonic()
+        """When nginx was last asked to reload."""
 
     def active(self) -> conf.Active | None:
         """What active.conf says; None if it is missing or not ours."""
@@ -205,6 +207,7 @@ class Edge:
 
     def _ask_to_reload(self, token: str) -> None:
         files.write(self._root / conf.RELOAD_TOKEN, token + "\n")
+        self.asked_at = self._clock.monotonic()
 
     def _served(self, what: Literal["load", "identity"]) -> str | None:
         """What nginx says that it serves; None if it doesn't answer."""

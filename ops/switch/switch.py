@@ -194,7 +194,6 @@ class Switch:
             self._end(pending.token, "")
             self._confirmed = {ask.token: {"serial": pending.serial}}
             log.info("confirmed: %s on %s", pending.target.identity, pending.target.colour)
-            self.settle()
             return self._confirmed[ask.token]
 
     def abort(self, ask: Abort) -> dict[str, Any]:
@@ -226,8 +225,10 @@ class Switch:
 
     def settle(self) -> None:
         """Leave one side in active.conf once a switch is over. nginx's processes of meanwhile end
-        what they began for the other, and can be seen to: `_drain` waits for them."""
-        self._try("settling the edge", self._settle)
+        what they began for the other, and can be seen to: a claim waits for them."""
+        with self.lock:
+            if self._is_unsettled():
+                self._try("settling the edge", self._settle)
 
     # ---- guards ---------------------------------------------------------------------------
 
@@ -253,6 +254,14 @@ class Switch:
             try:
                 if self._abandoned():
                     self.undo("the run that switched is gone without confirming")
+            finally:
+                self.lock.release()
+
+    def settle_soon(self) -> None:
+        """Called every moment: nobody waits for it, as one waits for a confirmation."""
+        if self._is_unsettled() and self.lock.acquire(timeout=0.1):
+            try:
+                self.settle()
             finally:
                 self.lock.release()
 
@@ -298,10 +307,12 @@ class Switch:
     def _move(self, pending: Pending, caller: Caller) -> None:
         release = self._store.state.releases[pending.target.identity]
         source = self._source_release(pending)
+        # First of all, because nginx loads it while the workers are told to pause.
+        load = self._announce(pending)
         steps: tuple[tuple[str, Callable[[], None]], ...] = (
             ("pausing the live workers", lambda: self._pause(source, caller)),
             ("moving the beat", lambda: self._beat.point(release.identity)),
-            ("moving traffic", lambda: self._turn(pending)),
+            ("moving traffic", lambda: self._turn(load)),
             ("checking through the edge", lambda: self._verify(pending, release)),
             ("starting the new workers", lambda: self._consume(release, caller)),
         )
@@ -318,9 +329,11 @@ class Switch:
         for node in self._workers.pause(source, self._config.worker_seconds):
             caller.say(f"{node} does not answer; it is paused as soon as it does")
 
-    def _turn(self, pending: Pending) -> None:
+    def _announce(self, pending: Pending) -> str:
         releases = self._store.state.releases
-        load = self._edge.announce(pending.source, pending.target, releases, pending.serial)
+        return self._edge.announce(pending.source, pending.target, releases, pending.serial)
+
+    def _turn(self, load: str) -> None:
         try:
             self._edge.confirm(load)
             self._edge.turn()
@@ -353,13 +366,15 @@ class Switch:
             raise SwitchFailed(f"{source.identity} is not known any more")
         self._edge.confirm(self._edge.point(source, release, pending.serial))
 
+    def _is_unsettled(self) -> bool:
+        active = self._edge.active()
+        return self._store.state.pending is None and active is not None and active.turn != ""
+
     def _settle(self) -> None:
         active = self._edge.active()
-        if active is None or not active.turn:
-            return
-        live = active.pointer
+        live = active.pointer if active else None
         release = self._store.state.releases[live.identity] if live else None
-        self._edge.confirm(self._edge.point(live, release, active.serial))
+        self._edge.confirm(self._edge.point(live, release, active.serial if active else 0))
 
     def _stop_consuming(self, releases: dict[str, Release], target: Pointer) -> None:
         if target.identity in releases:

@@ -319,7 +319,9 @@ def test_every_container_is_limited_runs_as_somebody_and_uses_no_swap(stack: str
         assert container.inputs["memory"] == container.inputs["memorySwap"] > 0
         assert not container.inputs["user"].startswith("0")
         assert not container.inputs.get("privileged")
-        assert container.inputs["stopTimeout"] == container.inputs["destroyGraceSeconds"]
+        grace = container.inputs.get("destroyGraceSeconds")
+        idle = container.name.endswith("-app")  # its slot was given away: nobody asks it any more
+        assert grace == (None if idle else container.inputs["stopTimeout"])
 
 
 @both

@@ -59,9 +59,9 @@ def serve(at: World, count: int, status: int = 200, seconds: float = 0.01) -> No
 def test_a_switch_moves_workers_beat_and_web_in_order(at: World) -> None:
     started(at)
     assert at.host.story == [
+        "announce 1.1.0",
         *("pause 1.0.0", "beat 1.1.0"),
-        *("announce 1.1.0", "turn"),
-        "consume 1.1.0",
+        *("turn", "consume 1.1.0"),
     ]
 
 
@@ -69,6 +69,9 @@ def test_a_confirmed_switch_leaves_the_edge_with_one_side(at: World) -> None:
     token = started(at)
     at.host.story.clear()
     at.switch.confirm(Confirm(token=token))
+    assert at.host.story == []
+    at.switch.settle_soon()
+    at.switch.settle_soon()
     assert at.host.story == ["web 1.1.0"]
     assert (at.host.pointer, at.host.serial) == (GREEN, 5)
 

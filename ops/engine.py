@@ -36,6 +36,9 @@ POLL_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # After the second Ctrl-C the engine leaves by itself; a step's process is in a group of its own.
 KILL_SECONDS = 2.0
+# Users come first where the deployer is on the host: two cores are soon taken by a program, an
+# engine and its plugins, and a release that boots beside them.
+BEHIND_USERS = ("nice", "-n", "10")
 LEAVE_SECONDS = 60.0  # a cancelled step gets 20 s, and the switch moves back meanwhile
 CONTAINER = "docker:index/container:Container"
 
@@ -277,7 +280,7 @@ class Engine:
 
     def _start(self, command: list[str], out: IO[str], errors: IO[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command,
+            [*BEHIND_USERS, *command],
             cwd=self.root,
             env=self._environment(),
             stdin=subprocess.DEVNULL,

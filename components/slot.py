@@ -24,6 +24,8 @@ WORKER_CHECK_SECONDS = 60
 # process of the host; whether workers answer is the agent's to ask, each second.
 BROKER_CONNECTED = ("CMD-SHELL", "grep -q ':18EB 01 ' /proc/net/tcp")
 MIGRATION_TIMEOUT_SECONDS = 1800
+# Of a busy processor, where what answers users has 1024: a job may wait, and a worker that boots.
+JOB_SHARES = 256
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class SlotArgs:
 
 
 class ReleaseSlot(pulumi.ComponentResource):
-    """The steps of manual 7.1, in order, for the slot beside the live one:
-    claim, backup and image, migrate, app and workers, verify.
+    """The steps of manual 7.1, in order, for the slot beside the live one: claim, backup and image,
+    migrate, app, verify. Workers boot meanwhile, from the image on.
 
     Outputs: `release` (VERSION+FINGERPRINT), `verified` (the step that all is ready after).
     """
@@ -62,39 +64,50 @@ class ReleaseSlot(pulumi.ComponentResource):
         self._slot, self._release = args.declared, args.declared.release
         self._secrets = release_environment(self._release, site)
         self._lacks = lacking(self._release, site)
-        migrated = self._prepare(after)
-        app = self._app(migrated)
-        healthy = self._step(
-            "healthy",
-            steps.Healthy(
-                container=site.names.app(self._slot.colour),
-                timeout=site.settings.backend.boot_timeout,
-            ),
-            [app],
+        claimed = self._claim(after)
+        present = self._image(claimed)
+        # They take seconds to boot and wait, paused; the dump and the migrations take seconds, too.
+        crew = self._workers(present)
+        migrated = self._step(
+            "migrate", self._migration(), [self._backup(claimed), present], self._secrets
         )
-        # Paused, they boot beside the app: either takes seconds, and neither needs the other.
-        crew = self._workers(migrated)
-        answered = self._step("workers", self._answering(), [healthy, *crew])
-        self.verified = self._step("verify", self._verification(), [answered])
+        answered = self._step("workers", self._answering(), [migrated, *crew])
+        healthy = self._step("healthy", self._health(), [self._app(migrated)])
+        self.verified = self._step("verify", self._verification(), [healthy, answered])
         self.register_outputs({"release": self._release.identity, "verified": self.verified.urn})
 
-    def _prepare(self, after: list[pulumi.Resource]) -> command.local.Command:
-        """claim → backup and image → migrate."""
-        names, slot, release = self._site.names, self._slot, self._release
-        database = self._site.settings.postgres
-        login = database.logins.current
-        claimed = self._step(
+    def _claim(self, after: list[pulumi.Resource]) -> command.local.Command:
+        return self._step(
             "claim",
             steps.Claim(
-                switch=names.switch,
-                colour=slot.colour,
-                release=release,
-                claim=slot.claim,
+                switch=self._site.names.switch,
+                colour=self._slot.colour,
+                release=self._release,
+                claim=self._slot.claim,
                 live=self._args.plan.source,
             ),
             after,
         )
-        saved = self._step(
+
+    def _image(self, claimed: pulumi.Resource) -> command.local.Command:
+        release = self._release
+        return self._step(
+            "image",
+            steps.Image(tag=release.tag, image=release.image, digest=release.digest),
+            [claimed],
+        )
+
+    def _health(self) -> steps.Healthy:
+        return steps.Healthy(
+            container=self._site.names.app(self._slot.colour),
+            timeout=self._site.settings.backend.boot_timeout,
+        )
+
+    def _backup(self, claimed: pulumi.Resource) -> command.local.Command:
+        names, slot = self._site.names, self._slot
+        database = self._site.settings.postgres
+        login = database.logins.current
+        return self._step(
             "backup",
             steps.Backup(
                 switch=names.switch,
@@ -112,12 +125,6 @@ class ReleaseSlot(pulumi.ComponentResource):
             [claimed],
             {"PGPASSWORD": login.password},
         )
-        present = self._step(
-            "image",
-            steps.Image(tag=release.tag, image=release.image, digest=release.digest),
-            [claimed],
-        )
-        return self._step("migrate", self._migration(), [saved, present], self._secrets)
 
     def _migration(self) -> steps.Migrate:
         names, slot, release = self._site.names, self._slot, self._release
@@ -194,7 +201,7 @@ class ReleaseSlot(pulumi.ComponentResource):
             self._docker_options([migrated]),
         )
 
-    def _workers(self, migrated: pulumi.Resource) -> list[pulumi.Resource]:
+    def _workers(self, present: pulumi.Resource) -> list[pulumi.Resource]:
         crew = WorkerCrew(
             f"workers-{self._release.identity}",
             CrewArgs(
@@ -205,9 +212,9 @@ class ReleaseSlot(pulumi.ComponentResource):
                 protect=self._protected,
             ),
             self._site,
-            [migrated],
+            [present],
         )
-        return [*crew.containers, *self._beat(migrated)]
+        return [*crew.containers, *self._beat(present)]
 
     @property
     def _protected(self) -> bool:
@@ -216,7 +223,7 @@ class ReleaseSlot(pulumi.ComponentResource):
         live = target is not None and target.colour == self._slot.colour
         return self._slot.frozen and live
 
-    def _beat(self, migrated: pulumi.Resource) -> list[pulumi.Resource]:
+    def _beat(self, present: pulumi.Resource) -> list[pulumi.Resource]:
         site, release = self._site, self._release
         if not release.beat_command:
             return []
@@ -234,6 +241,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 memory=release.beat_limits.memory,
                 cpus=release.beat_limits.cpus,
                 pids=release.beat_limits.pids,
+                shares=JOB_SHARES,
                 command=["python3", "/live/beat.py", *release.beat_command],
                 environment={**as_secrets(self._secrets), "RELEASE": release.identity},
                 volumes=[Volume(self._args.live, "/live", read_only=True)],
@@ -245,7 +253,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 lacks=self._lacks,
             ),
             site,
-            self._docker_options([migrated]),
+            self._docker_options([present]),
         )
         return [beat]
 
@@ -340,6 +348,7 @@ class WorkerCrew(pulumi.ComponentResource):
                 memory=release.worker_limits.memory,
                 cpus=release.worker_limits.cpus,
                 pids=release.worker_limits.pids,
+                shares=JOB_SHARES,
                 command=[*release.worker_command, "-Q", hold_queue(release.identity)],
                 environment=as_secrets(release_environment(release, site)),
                 volumes=[Volume(self._args.media, release.media_path)],

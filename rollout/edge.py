@@ -382,6 +382,7 @@ http {
         }
         location = /config { return 200 '{"config":"@{digest}"}\\n'; }
         location = /reload { default_type text/plain; alias /tmp/reload.log; }
+        location = /accepting { default_type text/plain; alias /tmp/accepting; }
         location = /draining { default_type text/plain; alias /tmp/draining; }
         location = /stub_status { stub_status; }
         location / { return 404; }
@@ -468,10 +469,35 @@ conf=$edge/nginx.conf
 rm -f /tmp/nginx.pid
 : >/tmp/reload.log
 echo 0 >/tmp/draining
+: >/tmp/accepting
 
 token() {
     current=
     { read -r current <"$edge/reload"; } 2>/dev/null || :
+}
+
+# nginx's processes that accept connections: one that was told to end says so in its name.
+accepting() {
+    grep -ls "^PPid:.$$\\$" /proc/[0-9]*/status | sed 's/status$/cmdline/' |
+        xargs -r grep -ls 'worker process' | xargs -r grep -Ls 'shutting down'
+}
+
+# Tells the token once none of the processes of `before` accepts any more: nginx lets them for
+# 0.1 s. A reload that it refused ends none of them.
+tell_when_alone() {
+    tries=0
+    while [ $((tries += 1)) -le 50 ]; do
+        sleep 0.02
+        now=$(accepting) old=
+        for process in $now; do
+            case " $before " in *" $process "*) old=$process ;; esac
+        done
+        if [ -n "$now" ] && [ -z "$old" ]; then
+            echo "$loaded" >/tmp/accepting.new
+            mv /tmp/accepting.new /tmp/accepting
+            return
+        fi
+    done
 }
 
 token
@@ -485,7 +511,9 @@ tick=0
         if [ "$current" != "$loaded" ]; then
             loaded=$current
             if nginx -e stderr -t -q -c "$conf" 2>/tmp/reload.log; then
+                before=$(echo $(accepting))
                 kill -HUP $$
+                tell_when_alone
             else
                 cat /tmp/reload.log >&2
             fi

@@ -27,8 +27,8 @@ def await_healthy(docker: Docker, name: str, timeout: float, say: Say, may_stop:
     On failure its last lines are shown, and it is stopped and kept, where `may_stop` says so.
     """
     begun = time.monotonic()
-    found = _started(docker, name, say)
-    before = found.restarts
+    found = started(docker, name, say)
+    before = _earlier(found)
     well: bool | None = False
     while not is_up(found):
         # One that hangs goes on hanging inside the container: from there it is Docker's to ask.
@@ -36,11 +36,11 @@ def await_healthy(docker: Docker, name: str, timeout: float, say: Say, may_stop:
             well = docker.is_well(found)
             if well:
                 break
-        trouble = _trouble(found, before)
-        if not trouble and time.monotonic() - begun > timeout:
-            trouble = f"is not healthy after {timeout:.0f} s ({_condition(found)})"
-        if trouble:
-            raise _failure(docker, found, trouble, may_stop)
+        wrong = trouble(found, before)
+        if not wrong and time.monotonic() - begun > timeout:
+            wrong = f"is not healthy after {timeout:.0f} s ({_condition(found)})"
+        if wrong:
+            raise _failure(docker, found, wrong, may_stop)
         time.sleep(POLL_SECONDS)
         found = _known(docker, name)
     unchecked = "" if found.health else " (it has no health check)"
@@ -49,10 +49,10 @@ def await_healthy(docker: Docker, name: str, timeout: float, say: Say, may_stop:
 
 def ensure_running(docker: Docker, name: str, say: Say) -> Container:
     """Start the container when it stands still; no waiting."""
-    found = _started(docker, name, say)
-    trouble = "" if found.running else _trouble(found, found.restarts)
-    if trouble:
-        raise _failure(docker, found, trouble, never)
+    found = started(docker, name, say)
+    wrong = "" if found.running else trouble(found, _earlier(found))
+    if wrong:
+        raise _failure(docker, found, wrong, never)
     return found
 
 
@@ -71,7 +71,8 @@ def facts(refusal: OpsError) -> str:
     return str(refusal).split("; see `docker", 1)[0]
 
 
-def _started(docker: Docker, name: str, say: Say) -> Container:
+def started(docker: Docker, name: str, say: Say) -> Container:
+    """The container, started when it stands still; how it is then is for others to judge."""
     found = _known(docker, name)
     if found.stopped:
         if found.status != "created":
@@ -95,13 +96,17 @@ def is_up(found: Container) -> bool:
     return found.running and found.health in ("", "healthy")
 
 
-def _trouble(found: Container, before: int) -> str:
-    """What is clearly wrong by now, or an empty string."""
+def _earlier(found: Container) -> int:
+    """Restarts of before we looked. Of one that is between two of them, all count."""
+    return 0 if found.status == "restarting" else found.restarts
+
+
+def trouble(found: Container, before: int) -> str:
+    """What is clearly wrong by now, or an empty string. `before`: restarts that don't count."""
     if found.stopped:
         how = "out of memory" if found.oom_killed else f"exit code {found.exit_code}"
         return f"has ended ({how}){': ' + found.error if found.error else ''}"
-    looping = found.status == "restarting" and found.restarts >= CRASH_LOOP
-    if looping or found.restarts - before >= CRASH_LOOP:
+    if found.restarts - before >= CRASH_LOOP:
         return f"crashes again and again ({found.restarts} restarts)"
     if found.running and found.health == "unhealthy":
         return "is unhealthy"
@@ -112,7 +117,7 @@ def _condition(found: Container) -> str:
     return f"{found.status}, {found.health}" if found.health else found.status
 
 
-def _failure(docker: Docker, found: Container, trouble: str, may_stop: MayStop) -> StepFailed:
+def _failure(docker: Docker, found: Container, wrong: str, may_stop: MayStop) -> StepFailed:
     check = found.health_output
     said = f"\nIts last health check said:\n{indented(check)}" if check else ""
     lines = last_lines(docker, found.name)  # before stopping adds its own
@@ -121,6 +126,6 @@ def _failure(docker: Docker, found: Container, trouble: str, may_stop: MayStop) 
         docker.stop(found.name, STOP_SECONDS)
         kept = "It is stopped, and kept for a look. "
     return StepFailed(
-        f"{found.name} {trouble} on {docker.host}.{said}{lines}\n"
+        f"{found.name} {wrong} on {docker.host}.{said}{lines}\n"
         f"{kept}Next: `docker logs {found.name}`; then fix it and `ytops up`"
     )

@@ -34,8 +34,9 @@ MODES = {
 }
 SELF_SIGNED_DAYS = 3650
 POLL_SECONDS = 0.05
-# nginx lets its old processes accept for 0.1 s beside the new ones: answers must be right for
-# longer than that, each on a new connection, before a reload counts as done.
+# nginx lets its old processes accept for 0.1 s beside the new ones. Its script tells when that is
+# over; where an older script runs it, which a container keeps until it is started again, answers
+# must be right for longer than that, each on a new connection.
 STEADY_SECONDS = 0.35
 STEADY_ANSWERS = 5
 # A refused connection may be a container that is just being started; this long is down.
@@ -123,7 +124,8 @@ class Edge:
                 good_since, good = now, 0
             else:
                 good += 1
-                if good >= STEADY_ANSWERS and now - good_since >= STEADY_SECONDS:
+                steady = good >= STEADY_ANSWERS and now - good_since >= STEADY_SECONDS
+                if steady or self._told("/accepting") == load:
                     return
             limit = self._config.reload_seconds if answered else DOWN_SECONDS
             if got != load and now - started > limit:
@@ -139,10 +141,7 @@ class Edge:
 
     def draining(self) -> bool:
         """Whether processes of before the last reload still answer requests."""
-        try:
-            return self._probes.status("/draining").body.strip() != "0"
-        except OSError:
-            return False  # a stopped nginx answers nothing any more
+        return self._told("/draining") not in ("0", None)
 
     def install(self, wanted: dict[str, str], self_signed: bool, config_hash: str) -> bool:
         """Write nginx's own files; put the old ones back if a running nginx refuses them.
@@ -209,6 +208,13 @@ class Edge:
         files.write(self._root / conf.RELOAD_TOKEN, token + "\n")
         self.asked_at = self._clock.monotonic()
 
+    def _told(self, path: str) -> str | None:
+        """What nginx's script says there; None when nginx doesn't answer."""
+        try:
+            return self._probes.status(path).body.strip()
+        except OSError:
+            return None
+
     def _served(self, what: Literal["load", "identity"]) -> str | None:
         """What nginx says that it serves; None if it doesn't answer."""
         try:
@@ -222,10 +228,7 @@ class Edge:
         edge = self._config.names.edge
         if not answered:
             return f"nginx does not answer; see `docker logs {edge}`"
-        try:
-            words = self._probes.status("/reload").body.strip().splitlines()
-        except OSError:
-            words = []
+        words = (self._told("/reload") or "").splitlines()
         why = f" ({words[0]})" if words else ""
         return f"nginx did not reload in {self._config.reload_seconds:g} s{why}"
 

@@ -7,6 +7,7 @@ worker begins only if its release is live.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -22,9 +23,10 @@ log = logging.getLogger(__name__)
 HOLD_QUEUE = "ytempire.hold."
 ROUND_SECONDS = 1.0  # how long one question waits for workers that may not be there
 RETRY_SECONDS = 0.1
-# A worker that boots hears nothing of a question asked before: so they are short, while most boot.
+# A worker that boots hears nothing of a question that was asked before; a busy one is slow to
+# answer. So most questions are short, and each fourth is not.
 SHORT_ROUND_SECONDS = 0.25
-SHORT_FOR_SECONDS = 10.0
+ROUNDS = (SHORT_ROUND_SECONDS, SHORT_ROUND_SECONDS, SHORT_ROUND_SECONDS, ROUND_SECONDS)
 # Missing one round is a busy worker; missing for this long is no worker.
 FORGET_SECONDS = 30.0
 REPORT_SECONDS = 10.0
@@ -78,14 +80,14 @@ class WorkerPool:
 
     def ping(self, nodes: Iterable[str], timeout: float) -> list[str]:
         """What is wrong with these workers after `timeout`, a sentence each; [] is good."""
-        begun = self._clock.monotonic()
-        deadline = begun + timeout
-        while True:
-            early = self._clock.monotonic() - begun < SHORT_FOR_SECONDS
-            wrong = self._wrong(sorted(nodes), SHORT_ROUND_SECONDS if early else ROUND_SECONDS)
+        deadline = self._clock.monotonic() + timeout
+        wrong: list[str] = []
+        for patience in itertools.cycle(ROUNDS):
+            wrong = self._wrong(sorted(nodes), patience)
             if not wrong or self._clock.monotonic() + RETRY_SECONDS >= deadline:
-                return wrong
+                break
             self._clock.sleep(RETRY_SECONDS)
+        return wrong
 
     def run(self) -> None:
         """Reconcile every few seconds, and right after a switch; for ever, meant for a thread."""

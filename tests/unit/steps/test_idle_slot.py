@@ -136,12 +136,32 @@ def test_a_beat_that_stands_still_is_started(host: Host) -> None:
     assert [call["argv"] for call in host.calls("start")] == [["start", beat]]
 
 
+def test_a_worker_that_crashes_is_not_waited_for(host: Host) -> None:
+    host.container(WORKER, {"restarts": 4}, {"restarts": 6, "status": "restarting"})
+    host.agent("ping", {"error": f"celery@{WORKER} does not answer"})
+    host.answers("logs", "--tail", "25", WORKER, error="ImportError\n")
+    patient = WORKERS.model_copy(update={"timeout": 90})
+    assert host.step("workers-answer", patient).error == (
+        f"The workers are not ready on {HOST}: {WORKER} crashes again and again (6 restarts).\n"
+        f"The last lines of {WORKER}:\n"
+        "  ImportError\n"
+        f"Next: `docker logs {WORKER}`; then fix it and `ytops up`\n"
+    )
+
+
+def test_a_worker_that_crashed_before_the_migrations_were_done_is_waited_for(host: Host) -> None:
+    host.container(WORKER, {"restarts": 4, "status": "restarting"}, {"restarts": 5})
+    host.agent("ping", {"error": f"celery@{WORKER} does not answer"}, {"result": {}})
+    assert host.step("workers-answer", WORKERS).code == 0
+
+
 def test_silent_workers_show_their_logs(host: Host) -> None:
     host.container(WORKER)
     words = f"celery@{WORKER} does not answer"
     host.agent("ping", {"error": f"{words}; see `docker logs {WORKER}`"})
     host.answers("logs", "--tail", "25", WORKER, error="ImportError\n")
-    assert host.step("workers-answer", WORKERS).error == (
+    impatient = WORKERS.model_copy(update={"timeout": 0})
+    assert host.step("workers-answer", impatient).error == (
         f"The workers are not ready on {HOST}: {words}.\n"
         f"The last lines of {WORKER}:\n"
         "  ImportError\n"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 from ops.docker import Docker, Say, elapsed
 from ops.migrations import recorded
@@ -22,23 +26,33 @@ SERVER_LOG_LINES = 500
 def run(parameters: Migrate, say: Say) -> None:
     docker = Docker()
     marker = Marker(docker, parameters.switch, parameters.colour, "migrate", parameters.key, say)
-    done = marker.note()
+    with _beside(_recorded, docker, parameters) as earlier:
+        done = marker.note()
     if done is not None:
         say(f"already migrated for {parameters.key} ({done})")
         return
-    before = _recorded(docker, parameters)
+    before = earlier.result()
     user, database = parameters.database_user, parameters.database
     with undisturbed(docker, parameters.postgres, user, database, say):
         begun = time.monotonic()
         outcome = _one_shot.run(docker, _container(parameters), say, parameters.timeout)
-    came = _came(before, _recorded(docker, parameters))
+    took = elapsed(begun)
+    with _beside(_recorded, docker, parameters) as now:
+        if outcome.code == 0:
+            marker.set(took)
+    came = _came(before, now.result())
     if outcome.code != 0:
         where = f"{parameters.container} on {docker.host}"
         after = _after(docker, parameters, came, outcome.tail)
         raise _one_shot.explain(outcome, "The migration", where, after, parameters.timeout)
-    took = elapsed(begun)
-    marker.set(took)
     say(f"migrated in {took}" + (f": {_words(came)}" if came is not None else ""))
+
+
+@contextmanager
+def _beside(ask: Callable[..., Any], *about: Any) -> Iterator[Future[Any]]:
+    """Asked meanwhile: each question is a process of its own, over ssh a journey of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(ask, *about)
 
 
 def _recorded(docker: Docker, parameters: Migrate) -> tuple[str, ...] | None:

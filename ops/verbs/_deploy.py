@@ -11,7 +11,6 @@ from ops.errors import OpsError
 from ops.observe import observe
 from ops.stackfile import VERSION
 from ops.verbs import _ports as ports
-from ops.verbs import _trace as trace
 from ops.verbs._change import Change
 from ops.verbs._closing import closing, following
 from ops.verbs._exit import Failed, code_of
@@ -62,6 +61,8 @@ class Deploy:
         """Nothing of a rollback: it is no change's deploy."""
         if self.run.straight or view.edge is None:
             return []
+        from ops.verbs import _trace as trace  # with git and the records
+
         place, engine = self.run.place, self.run.engine
         return [
             *trace.deployed(place, engine, view.edge.identity),

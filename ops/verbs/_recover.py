@@ -69,15 +69,10 @@ def _nobodys(docker: Docker, stack: str) -> set[tuple[str, str]]:
     }
 
 
-def needs(place: Place, recorded: Recorded) -> tuple[list[str], list[str]]:
-    """Operations that were cut off, and what is wrong with containers that the state has."""
-    return list(recorded.pending), drift(recorded.containers, seen(place.docker, place.stack))
-
-
-def take_over(place: Place, recorded: Recorded, engine: Engine, say: Say) -> bool:
+def take_over(found: Mapping[str, Seen], recorded: Recorded, engine: Engine, say: Say) -> bool:
     """Containers that were made anew and that the state knows as they were before: a write of it
     was lost, or an older one was put back. It gets their ids, so that the engine leaves them."""
-    changed = exchanged(recorded, seen(place.docker, place.stack))
+    changed = exchanged(recorded, found)
     if not changed:
         return False
     engine.exchange_ids(dict(changed.values()))
@@ -88,11 +83,15 @@ def take_over(place: Place, recorded: Recorded, engine: Engine, say: Say) -> boo
     return True
 
 
-def rename_back(place: Place, recorded: Recorded, say: Say) -> None:
-    """Everything finds a container by its name; the engine, by its id, would not notice."""
-    for name, wanted in sorted(renamed(recorded, seen(place.docker, place.stack)).items()):
+def rename_back(place: Place, recorded: Recorded, say: Say) -> dict[str, Seen]:
+    """The containers. Everything finds one by its name; the engine, by its id, would not notice
+    that it has another."""
+    found = seen(place.docker, place.stack)
+    changed = renamed(recorded, found)
+    for name, wanted in sorted(changed.items()):
         place.docker.call("rename", name, wanted)
         say(f"{name} was {wanted} and was renamed by hand: it is {wanted} again.")
+    return seen(place.docker, place.stack) if changed else found
 
 
 def renamed(recorded: Recorded, found: Mapping[str, Seen]) -> dict[str, str]:

@@ -97,9 +97,9 @@ class Run:
 
     def _recover(self) -> list[str]:
         recorded = self._recorded()
-        recover.rename_back(self.place, recorded, say)
-        taken = recover.take_over(self.place, recorded, self.engine, say)
-        pending, drift = recover.needs(self.place, recorded)
+        found = recover.rename_back(self.place, recorded, say)
+        taken = recover.take_over(found, recorded, self.engine, say)
+        pending, drift = recorded.pending, recover.drift(recorded.containers, found)
         for what in drift:
             say(f"{what}: the engine looks at the host first ({recover.REFRESH}).")
         if not pending:

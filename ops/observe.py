@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -19,7 +20,6 @@ from ops.errors import OpsError
 from rollout.edge import ACTIVE_CONF, TURNED, read_active
 from rollout.names import PART_LABEL, RELEASE_LABEL, STACK_LABEL, Names, node
 from rollout.plan import View
-from rollout.release import ImageIdentity
 from rollout.state import (
     HISTORY_FILE,
     STATE_FILE,
@@ -29,6 +29,9 @@ from rollout.state import (
     Pointer,
     Workers,
 )
+
+if TYPE_CHECKING:
+    from rollout.release import ImageIdentity
 
 # The agent writes its report of the workers every 10 s at least, if the broker answers.
 REPORT_SECONDS = 60
@@ -141,6 +144,8 @@ def image_identity(docker: Docker, tag: str) -> ImageIdentity:
     An image that is not on the host yet is looked up in its registry, without pulling it.
     Raises OpsError when neither knows it.
     """
+    from rollout.release import ImageIdentity  # with all settings: who looks at traffic needs none
+
     found = docker.image(tag)
     repository = tag.rsplit(":", 1)[0]
     if found is None:

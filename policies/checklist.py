@@ -15,8 +15,8 @@ from pulumi_policy import EnforcementLevel, ResourceValidationPolicy, Severity
 from policies.plan import carried
 from policies.rule import Subject, rule
 from policies.steps import COMMAND
-from rollout.checklist import ITEMS, Entry, refusal
-from rollout.items import Item
+from rollout.checklist import ITEMS, Entry
+from rollout.items import Item, refusal
 
 
 def items(gate: Subject) -> tuple[Item, ...]:

@@ -6,15 +6,14 @@ and unknown is not passed. Pure: probes gather (`ops/probes/`), the gate and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from rollout import changes, judge
 from rollout.evidence import Evidence, Unknown
-from rollout.items import Item as Item
-from rollout.items import Severity, Status
+from rollout.items import Item, Severity, Status
 from rollout.judge import Case, Found, Limits, Phase
 
 Kind = Literal["deploy", "rollback"]
@@ -52,28 +51,6 @@ def evaluate(
     required of it."""
     case = Case(evidence, limits, now, phase)
     return tuple(_item(entry, case, _excuse(evidence), kind) for entry in ITEMS)
-
-
-def blocking(items: Iterable[Item]) -> tuple[Item, ...]:
-    """Those that stop the run."""
-    return tuple(item for item in items if item.stops)
-
-
-def waived(items: Iterable[Item]) -> tuple[str, ...]:
-    """The ids of what an emergency passes by: to be recorded with its deploy."""
-    return tuple(item.id for item in items if item.status is Status.WAIVED)
-
-
-def refusal(item: Item) -> str:
-    """Why an item stops the deploy: the item, the measured value, the limit, the manual's section,
-    and the next command."""
-    limit = f"; the limit: {item.limit}" if item.limit else ""
-    when = f" at {item.at:%Y-%m-%d %H:%M} UTC" if item.at else ""
-    source = f" [{item.by}{when}]" if item.by else ""
-    return (
-        f"{item.id}: {item.title} must hold (manual {item.section}), and it is {item.status}: "
-        f"{item.measured}{limit}{source}. Next: {item.next}"
-    )
 
 
 def _excuse(evidence: Evidence) -> str:

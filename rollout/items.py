@@ -5,6 +5,7 @@ Apart from `rollout/checklist.py`, which judges: every step's program reads this
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -49,3 +50,25 @@ class Item(Record):
     @property
     def stops(self) -> bool:
         return self.required and not self.is_good
+
+
+def blocking(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Those that stop the run."""
+    return tuple(item for item in items if item.stops)
+
+
+def waived(items: Iterable[Item]) -> tuple[str, ...]:
+    """The ids of what an emergency passes by: to be recorded with its deploy."""
+    return tuple(item.id for item in items if item.status is Status.WAIVED)
+
+
+def refusal(item: Item) -> str:
+    """Why an item stops the deploy: the item, the measured value, the limit, the manual's section,
+    and the next command."""
+    limit = f"; the limit: {item.limit}" if item.limit else ""
+    when = f" at {item.at:%Y-%m-%d %H:%M} UTC" if item.at else ""
+    source = f" [{item.by}{when}]" if item.by else ""
+    return (
+        f"{item.id}: {item.title} must hold (manual {item.section}), and it is {item.status}: "
+        f"{item.measured}{limit}{source}. Next: {item.next}"
+    )

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rollout.records import Schema, Statement, TableLock
+if TYPE_CHECKING:
+    # Imported where a rehearsal makes them: a deploy's step, which does without, starts sooner.
+    from rollout.records import Schema, Statement, TableLock
 
 NOTE = "ytempire-locks "
 OURS = "ytempire-rehearsal"  # application_name of our own sessions
@@ -78,6 +80,8 @@ def failed_statement(output: str, server_log: str) -> str:
 def schema(recorded: Sequence[str], definition: str) -> Schema:
     """`definition` as `pg_dump --schema-only` prints it; what differs from run to run and from one
     minor version to the next is left out."""
+    from rollout.records import Schema
+
     lines = (line for line in definition.splitlines() if line.strip())
     kept = (line for line in lines if not re.match(r"--|\\(un)?restrict\b", line))
     digest = hashlib.sha256("\n".join(kept).encode()).hexdigest()
@@ -169,6 +173,8 @@ def statements(log: Sequence[Entry]) -> list[Statement]:
 
 def locks(log: Sequence[Entry]) -> list[TableLock]:
     """Each table's locks by mode: the longest time that one was held, to its transaction's end."""
+    from rollout.records import TableLock
+
     longest: dict[tuple[str, str], float] = {}
     for transaction in _transactions(log):
         for one in transaction:
@@ -311,6 +317,8 @@ def _blocks(mode: str) -> Literal["", "writers", "readers and writers"]:
 
 
 def _shown(ran: Ran) -> Statement:
+    from rollout.records import Statement
+
     mode, relation = ran.lock()
     sql = masked(ran.sql)
     cut = sql if len(sql) <= SQL_SHOWN else sql[:SQL_SHOWN] + " …"

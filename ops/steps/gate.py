@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ops.docker import Say
 from ops.errors import OpsError
-from rollout.checklist import blocking, refusal, waived
+from rollout.items import blocking, refusal, waived
 from rollout.plan import MOVES_TRAFFIC
 from rollout.steps import Gate
 

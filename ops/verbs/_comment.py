@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ops.sqlplan import SqlPlan
 from ops.verbs._paper import plural
-from rollout.checklist import Item, blocking
+from rollout.items import Item, blocking
 from rollout.migrations import longest_block
 from rollout.records import Rehearsal, Status
 

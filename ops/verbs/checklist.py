@@ -13,8 +13,7 @@ from ops.verbs._exit import DONE, FAILED
 from ops.verbs._night import sources
 from ops.verbs._paper import BAD, MAYBE, OK, paint, plural, say
 from ops.verbs._place import Place
-from rollout.checklist import blocking
-from rollout.items import Item, Status
+from rollout.items import Item, Status, blocking
 from rollout.judge import Phase
 
 WIDTH = 22

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollout import checklist
-from rollout.checklist import Item
 from rollout.evidence import (
     Announced,
     Backup,
@@ -28,6 +27,7 @@ from rollout.evidence import (
     Standby,
     Suite,
 )
+from rollout.items import Item
 from rollout.judge import Limits, Phase
 from rollout.records import (
     Announcement,

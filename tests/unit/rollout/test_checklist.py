@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rollout.checklist import ITEMS, blocking, evaluate, refusal, waived
+from rollout.checklist import ITEMS, evaluate
 from rollout.evidence import (
     Announced,
     Backup,
@@ -22,6 +22,7 @@ from rollout.evidence import (
     Suite,
     Unknown,
 )
+from rollout.items import blocking, refusal, waived
 from rollout.judge import is_verified
 from rollout.records import Rota, Status
 from tests.unit.rollout.night import (

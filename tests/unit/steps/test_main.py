@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ops.steps import STEPS, main
-from rollout.checklist import refusal
+from rollout.items import refusal
 from rollout.state import Pointer
 from rollout.steps import Gate
 from tests.unit.rollout.night import NOON, ONE_BROKEN, emergency, items, release, requested

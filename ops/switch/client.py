@@ -4,7 +4,6 @@ With the argument `health` it asks one question itself and answers by its exit s
 standard library: it is started for every conversation and must be there at once.
 """
 
-import json
 import os
 import selectors
 import socket
@@ -27,6 +26,8 @@ def main() -> int:
 
 
 def _health(connection: socket.socket) -> int:
+    import json
+
     connection.settimeout(4)
     connection.sendall(b'{"id":0,"verb":"health"}\n')
     answer = connection.makefile("rb").readline()

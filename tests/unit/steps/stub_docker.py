@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
     named = [argv[i + 1] for i, word in enumerate(argv) if word == "--env"]
     if any(word.startswith("lock=") for word in argv):
         return lock(argv)
-    asks = argv[-3:] == ["python3", "-m", "ops.switch.client"]
+    asks = argv[-1:] == ["ops/switch/client.py"]
     stdin = "" if asks or "--interactive" not in argv else sys.stdin.read()
     note("calls", {"argv": argv, "env": {n: os.environ.get(n) for n in named}, "stdin": stdin})
     return agent() if asks else answer(argv)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ops.agent import CLIENT
 from ops.observe import Observation
 from rollout.plan import View
 from rollout.state import Pointer
@@ -191,7 +192,7 @@ def test_a_slot_that_answers_wrongly_does_not_become_ready(host: Host) -> None:
 
 def test_a_stopped_agent_is_started(host: Host) -> None:
     host.container(NAMES.switch, {"status": "exited"})
-    client = ("python3", "-m", "ops.switch.client", "health")
+    client = (*CLIENT, "health")
     host.answers("exec", NAMES.switch, *client, out='{"id": 0, "ok": true}')
     assert host.step("verify", VERIFY).code == 0
     assert [call["argv"] for call in host.calls("start")] == [["start", NAMES.switch]]

@@ -14,18 +14,22 @@ from typing import Any
 
 import pytest
 
+from ops.agent import CLIENT
 from ops.switch.config import SystemClock
 from ops.switch.protocol import Ask, Begin, Caller, Confirm, Watch
 from ops.switch.server import Server
 from tests.unit.switch.fakes import NEW, World, begin, config, world
 
+IMAGE_ROOT = Path(__file__).parents[3]  # the image has the repository where it works
+
 
 class Client:
-    """`python3 -m ops.switch.client`, as `docker exec -i` runs it."""
+    """The client, as `docker exec -i` runs it."""
 
     def __init__(self, socket: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ops.switch.client"],
+            [sys.executable, *CLIENT[1:]],
+            cwd=IMAGE_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "SWITCH_SOCKET": socket},
@@ -230,7 +234,8 @@ def test_the_socket_is_only_for_the_agents_user(line: Line) -> None:
 
 def test_health_is_the_clients_exit_status(line: Line) -> None:
     client = subprocess.run(
-        [sys.executable, "-m", "ops.switch.client", "health"],
+        [sys.executable, *CLIENT[1:], "health"],
+        cwd=IMAGE_ROOT,
         env={**os.environ, "SWITCH_SOCKET": line.settings.socket},
         capture_output=True,
         check=False,
@@ -240,7 +245,8 @@ def test_health_is_the_clients_exit_status(line: Line) -> None:
 
 def test_a_client_without_an_agent_says_so(tmp_path: Path) -> None:
     client = subprocess.run(
-        [sys.executable, "-m", "ops.switch.client"],
+        [sys.executable, *CLIENT[1:]],
+        cwd=IMAGE_ROOT,
         env={**os.environ, "SWITCH_SOCKET": str(tmp_path / "none.sock")},
         capture_output=True,
         text=True,

@@ -60,8 +60,8 @@ class ContainerArgs:
     """What differs from container to container.
 
     memory: MB. cpus: cores, 0 for no limit. shares: of a busy processor, where others have 1024; 0
-    for as much. pids: processes. stop_seconds: from the stop signal to the kill. idle: when it is
-    removed, nobody has asked it for anything for a while, and it is killed. ports: (address,
+    for as much. pids: processes. stop_seconds: from the stop signal to the kill. idle: when it
+    makes way for another, nobody asks it for anything any more, so it is killed. ports: (address,
     published, inside). capabilities: what is added to none.
     init: an init process is its first one, for a program that takes orphans for its own children.
     lacks: what it could not start without; it stays as it is, and is not made anew. hosts: names

@@ -37,7 +37,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # After the second Ctrl-C the engine leaves by itself; a step's process is in a group of its own.
 KILL_SECONDS = 2.0
 # Users come first where the deployer is on the host: two cores are soon taken by a program, an
-# engine and its plugins, and a release that boots beside them.
+# engine and its plugins, and a release that boots beside them. Not so a rollback: users need it.
 BEHIND_USERS = ("nice", "-n", "10")
 LEAVE_SECONDS = 60.0  # a cancelled step gets 20 s, and the switch moves back meanwhile
 CONTAINER = "docker:index/container:Container"
@@ -77,6 +77,8 @@ class Engine:
     stack: str
     on_stop: Callable[[int], None] = lambda count: None
     extra: dict[str, str] = field(default_factory=dict)
+    hurries: bool = False
+    """As important as what it stands beside: a rollback."""
 
     def check(self) -> None:
         """Raise NotReady with the one line that helps, before anything is touched."""
@@ -280,7 +282,7 @@ class Engine:
 
     def _start(self, command: list[str], out: IO[str], errors: IO[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*BEHIND_USERS, *command],
+            command if self.hurries else [*BEHIND_USERS, *command],
             cwd=self.root,
             env=self._environment(),
             stdin=subprocess.DEVNULL,

@@ -483,11 +483,13 @@ accepting() {
 }
 
 # Tells the token once none of the processes of `before` accepts any more: nginx lets them for
-# 0.1 s. A reload that it refused ends none of them.
+# 0.1 s. A reload that it refused ends none of them; the next token is not kept waiting for that.
 tell_when_alone() {
     tries=0
-    while [ $((tries += 1)) -le 50 ]; do
+    while [ $((tries += 1)) -le 50 ] && [ -n "$before" ]; do
         sleep 0.02
+        token
+        [ "$current" = "$loaded" ] || return
         now=$(accepting) old=
         for process in $now; do
             case " $before " in *" $process "*) old=$process ;; esac

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 from ops.agent import Session
-from ops.docker import Docker, Say, elapsed
+from ops.docker import Container, Docker, Say, elapsed
 from ops.errors import StepFailed, SwitchRefused
 from ops.steps._boot import facts, last_lines, started, trouble
 from rollout.names import node
@@ -20,17 +20,27 @@ def run(parameters: WorkersAnswer, say: Say) -> None:
     docker = Docker()
     begun = time.monotonic()
     containers = (*parameters.containers, *filter(None, [parameters.beat]))
-    # One that did not come up before the migrations were done may do so now.
-    restarts = {name: started(docker, name, say).restarts for name in containers}
+    restarts = {name: _tried(docker, name, say).restarts for name in containers}
     with Session(docker, parameters.switch, say) as session:
-        while (refusal := _ask(session, parameters)) is not None:
-            crashed = _crashed(docker, restarts)
-            if crashed:
-                raise _failure(docker, tuple(crashed), "; ".join(crashed.values()))
-            if time.monotonic() - begun >= parameters.timeout:
-                raise _failure(docker, parameters.containers, facts(refusal))
+        refusal = _ask(session, parameters)
+        while refusal and time.monotonic() - begun < parameters.timeout:
+            _refuse_crashed(docker, restarts)
+            refusal = _ask(session, parameters)
+    _refuse_crashed(docker, restarts)  # the beat answers nobody
+    if refusal:
+        raise _failure(docker, parameters.containers, facts(refusal))
     count = len(parameters.containers)
     say(f"{count} of {count} workers answer, paused, after {elapsed(begun)}")
+
+
+def _tried(docker: Docker, name: str, say: Say) -> Container:
+    """The container, running or just begun. One that did not come up before the migrations were
+    done may do so now: it does not sit out what Docker makes it wait between two tries."""
+    found = started(docker, name, say)
+    if found.status != "restarting":
+        return found
+    docker.call("restart", name)
+    return started(docker, name, say)
 
 
 def _ask(session: Session, parameters: WorkersAnswer) -> SwitchRefused | None:
@@ -43,11 +53,13 @@ def _ask(session: Session, parameters: WorkersAnswer) -> SwitchRefused | None:
     return None
 
 
-def _crashed(docker: Docker, restarts: dict[str, int]) -> dict[str, str]:
-    """What is wrong with each, by name."""
+def _refuse_crashed(docker: Docker, restarts: dict[str, int]) -> None:
+    """Raise where one of them has ended, or was started again and again since."""
     found = docker.inspect_all(*restarts)
     wrong = {name: trouble(found[name], restarts[name]) for name in restarts if name in found}
-    return {name: f"{name} {words}" for name, words in wrong.items() if words}
+    crashed = {name: f"{name} {words}" for name, words in wrong.items() if words}
+    if crashed:
+        raise _failure(docker, tuple(crashed), "; ".join(crashed.values()))
 
 
 def _failure(docker: Docker, containers: tuple[str, ...], words: str) -> StepFailed:

@@ -36,7 +36,7 @@ from rollout.state import Event, Hold, HostState, Record
 
 log = logging.getLogger(__name__)
 
-# nginx counts its old processes once a second: so long after a reload was asked for, it is right.
+# nginx counts its old processes once a second: so long after a reload the count is of after it.
 DRAINING_KNOWN_SECONDS = 2.5
 DRAIN_POLL_SECONDS = 0.25
 
@@ -101,6 +101,7 @@ class Agent:
             return
         self._switch.undo("the switch agent was restarted before the switch was confirmed")
         self._switch.settle()
+        self._edge.reload_if_missed()
         live = self._store.state.live
         self._beat.point(live.identity if live else None)
         self._workers.assign(live.identity if live else None)
@@ -188,12 +189,16 @@ class Agent:
     def _claim(self, ask: Claim, caller: Caller) -> dict[str, Any]:
         self._switch.refuse_if_broken()
         self._switch.refuse_if_held()
-        if self._overtake(ask):
+        while self._overtake(ask):
+            last = self._store.state.last
             self._drain(ask, caller)
             with self._switch.lock:
+                if self._store.state.last != last:
+                    continue  # somebody switched meanwhile, and back: this slot answered again
                 self._switch.refuse_if_held()
                 edge, working = self._switch.edge_pointer(), self._workers.working()
                 self._save(slots.claim(self._store.state, ask, edge, working))
+                break
         return {"claim": ask.claim}
 
     def _overtake(self, ask: Claim) -> bool:
@@ -219,8 +224,8 @@ class Agent:
             max(seconds_since(last.at, self._clock), self._clock.monotonic() - begun)
             < self._config.drain_seconds
         ):
-            reloaded = self._clock.monotonic() - self._edge.asked_at
-            if reloaded >= DRAINING_KNOWN_SECONDS and not self._edge.draining():
+            loaded = self._clock.monotonic() - self._edge.loaded_at
+            if loaded >= DRAINING_KNOWN_SECONDS and not self._edge.draining():
                 return
             if not said:
                 caller.say(f"letting the requests end that {ask.colour} still answers")

@@ -61,8 +61,8 @@ class Edge:
         self._root = config.edge_path
         self._probes = probes
         self._clock = clock
-        self.asked_at = clock.monotonic()
-        """When nginx was last asked to reload."""
+        self.loaded_at = clock.monotonic()
+        """When nginx was last seen to have loaded what it was given."""
 
     def active(self) -> conf.Active | None:
         """What active.conf says; None if it is missing or not ours."""
@@ -126,6 +126,7 @@ class Edge:
                 good += 1
                 steady = good >= STEADY_ANSWERS and now - good_since >= STEADY_SECONDS
                 if steady or self._told("/accepting") == load:
+                    self.loaded_at = self._clock.monotonic()
                     return
             limit = self._config.reload_seconds if answered else DOWN_SECONDS
             if got != load and now - started > limit:
@@ -140,8 +141,24 @@ class Edge:
         return True
 
     def draining(self) -> bool:
-        """Whether processes of before the last reload still answer requests."""
-        return self._told("/draining") not in ("0", None)
+        """Whether processes of before the last reload may still answer requests: some are counted,
+        or nginx has not loaded that one yet. What can't be known counts."""
+        try:
+            count = self._probes.status("/draining").body.strip()
+        except ConnectionRefusedError:
+            return False  # a stopped nginx answers nothing any more
+        except OSError:
+            return True
+        return count != "0" or not self._is_loaded()
+
+    def reload_if_missed(self) -> None:
+        """An agent that was killed may have written what it did not come to ask nginx to load."""
+        if self.running() and not self._is_loaded():
+            self._ask_to_reload(_name())
+
+    def _is_loaded(self) -> bool:
+        active = self.active()
+        return active is None or self._served("load") == active.load
 
     def install(self, wanted: dict[str, str], self_signed: bool, config_hash: str) -> bool:
         """Write nginx's own files; put the old ones back if a running nginx refuses them.
@@ -206,7 +223,6 @@ class Edge:
 
     def _ask_to_reload(self, token: str) -> None:
         files.write(self._root / conf.RELOAD_TOKEN, token + "\n")
-        self.asked_at = self._clock.monotonic()
 
     def _told(self, path: str) -> str | None:
         """What nginx's script says there; None when nginx doesn't answer."""

@@ -28,6 +28,8 @@ from rollout.state import Event, HostState, Pending, Pointer, Release
 
 log = logging.getLogger(__name__)
 
+SETTLE_AGAIN_SECONDS = 10.0  # after a failure: nobody waits, and the log is for people
+
 
 class EdgeSeam(Protocol):
     """Web traffic."""
@@ -123,6 +125,7 @@ class Switch:
         self._probes = probes
         self._access_log = access_log
         self._running: Running | None = None
+        self._settle_at = clock.monotonic()
         self._ended: dict[str, str] = {}
         self._confirmed: dict[str, dict[str, Any]] = {}
 
@@ -259,8 +262,10 @@ class Switch:
 
     def settle_soon(self) -> None:
         """Called every moment: nobody waits for it, as one waits for a confirmation."""
-        if self._is_unsettled() and self.lock.acquire(timeout=0.1):
+        due = self._clock.monotonic() >= self._settle_at
+        if due and self._is_unsettled() and self.lock.acquire(timeout=0.1):
             try:
+                self._settle_at = self._clock.monotonic() + SETTLE_AGAIN_SECONDS
                 self.settle()
             finally:
                 self.lock.release()
@@ -367,8 +372,11 @@ class Switch:
         self._edge.confirm(self._edge.point(source, release, pending.serial))
 
     def _is_unsettled(self) -> bool:
-        active = self._edge.active()
-        return self._store.state.pending is None and active is not None and active.turn != ""
+        """Two sides, and no doubt about which one is right."""
+        state, active = self._store.state, self._edge.active()
+        if self._store.broken or state.pending or active is None:
+            return False
+        return active.turn != "" and active.pointer == state.live
 
     def _settle(self) -> None:
         active = self._edge.active()

@@ -55,7 +55,9 @@ class Run:
     changed: int = 0
 
     def __post_init__(self) -> None:
-        self.engine = Engine(self.place.root, self.place.stack, on_stop=_told_to_stop)
+        self.engine = Engine(
+            self.place.root, self.place.stack, on_stop=_told_to_stop, hurries=self.straight
+        )
         self.engine.extra = {
             "YTOPS_WHO": who(),
             **({"YTOPS_WHY": self.why} if self.why else {}),

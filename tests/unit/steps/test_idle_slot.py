@@ -151,9 +151,18 @@ def test_a_worker_that_crashes_is_not_waited_for(host: Host) -> None:
 
 
 def test_a_worker_that_crashed_before_the_migrations_were_done_is_waited_for(host: Host) -> None:
-    host.container(WORKER, {"restarts": 4, "status": "restarting"}, {"restarts": 5})
+    host.container(WORKER, {"restarts": 4, "status": "restarting"}, {"restarts": 0})
     host.agent("ping", {"error": f"celery@{WORKER} does not answer"}, {"result": {}})
     assert host.step("workers-answer", WORKERS).code == 0
+    assert [call["argv"] for call in host.calls("restart")] == [["restart", WORKER]]
+
+
+def test_a_beat_that_crashes_is_told_of_though_workers_answer(host: Host) -> None:
+    beat = NAMES.beat("1.1.0+ab12cd34ef56")
+    host.container(WORKER)
+    host.container(beat, {}, {"restarts": 2, "status": "restarting"})
+    ran = host.step("workers-answer", WORKERS.model_copy(update={"beat": beat}))
+    assert f"{beat} crashes again and again (2 restarts)" in ran.error
 
 
 def test_silent_workers_show_their_logs(host: Host) -> None:

@@ -259,7 +259,7 @@ def test_a_claim_waits_only_for_requests_that_the_slot_still_answers(
 ) -> None:
     host.start(host_state().model_copy(update={"pending": pending()}), GREEN)
     monkeypatch.setattr(host.edge, "draining", lambda: draining)
-    moved_back = host.edge.asked_at = host.clock.monotonic()
+    moved_back = host.edge.loaded_at = host.clock.monotonic()
     claim(host)
     assert seconds <= host.clock.monotonic() - moved_back < seconds + 2
 

@@ -34,6 +34,8 @@ class Nginx:
         self.answered += 1
         if path == "/reload":
             return Answer(200, {}, "[emerg] unknown directive\n[emerg] more\n")
+        if path == "/draining":
+            return Answer(200, {}, "0\n")
         if path == "/config":
             return Answer(200, {}, json.dumps({"config": "hash"}))
         if not self.refuses:
@@ -208,3 +210,40 @@ def test_a_self_signed_certificate_is_made_once(edge: Edge, nginx: Nginx) -> Non
     edge.install(files(), True, "hash")
     assert (nginx.folder / "tls/cert.pem").read_text() == first
     assert (nginx.folder / "tls/key.pem").stat().st_mode & 0o777 == 0o440
+
+
+def test_what_nginx_has_not_loaded_yet_counts_as_draining(edge: Edge, nginx: Nginx) -> None:
+    assert not edge.draining()
+    nginx.refuses = True
+    edge.point(BLUE, OLD, 4)
+    assert edge.draining()
+
+
+def test_an_nginx_that_is_slow_to_tell_counts_as_draining(
+    edge: Edge, nginx: Nginx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def times_out(_: str) -> Answer:
+        raise TimeoutError
+
+    monkeypatch.setattr(nginx, "status", times_out)
+    assert edge.draining()
+
+
+def test_a_stopped_nginx_answers_nothing_any_more(edge: Edge, nginx: Nginx) -> None:
+    nginx.running = False
+    assert not edge.draining()
+
+
+def test_a_reload_that_a_killed_agent_did_not_ask_for_is_made_up_for(
+    edge: Edge, nginx: Nginx
+) -> None:
+    edge.confirm(edge.point(BLUE, OLD, 4))
+    token = nginx.folder / "reload"
+    token.write_text("")
+    edge.reload_if_missed()
+    assert token.read_text() == ""
+    nginx.refuses = True
+    edge.point(BLUE, OLD, 5)
+    token.write_text("")
+    edge.reload_if_missed()
+    assert token.read_text()

@@ -490,3 +490,15 @@ def test_a_caller_who_leaves_during_the_watch_moves_everything_back(at: World) -
     with pytest.raises(SwitchRefused, match="is gone"):
         at.switch.watch(limits(token, seconds=60), FakeCaller(leaves_after="watching"))
     assert is_back(at)
+
+
+def test_who_is_in_doubt_settles_nothing(at: World) -> None:
+    token = started(at)
+    at.switch.confirm(Confirm(token=token))
+    at.host.story.clear()
+    at.store.broken = "state.json is unusable"
+    at.switch.settle_soon()
+    at.store.broken = ""
+    at.store.update(live=BLUE)
+    at.switch.settle_soon()
+    assert at.host.story == []

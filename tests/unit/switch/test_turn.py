@@ -276,3 +276,24 @@ def test_what_nginx_refuses_itself_is_counted_for_the_side_that_serves(nginx: Ng
         assert f"X-Release: {NEW.identity}".encode() in connection.recv(4096)
     time.sleep(0.1)
     assert nginx.logged() == [f"5 {NEW.identity}"]
+
+
+def test_nginx_tells_when_its_new_processes_accept_alone(nginx: Nginx) -> None:
+    load = nginx.edge.point(GREEN, nginx.releases[NEW.identity], 5)
+    for _ in range(100):
+        if nginx.status("/accepting").body.strip() == load:
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("it did not tell")
+    assert {ask(nginx.port).served for _ in range(20)} == {NEW.identity}
+
+
+def test_nginx_does_not_tell_of_a_reload_that_it_refused(nginx: Nginx) -> None:
+    conf = nginx.folder / "edge" / "nginx.conf"
+    conf.write_text(conf.read_text().replace("worker_processes", "broken; worker_processes", 1))
+    load = nginx.edge.point(GREEN, nginx.releases[NEW.identity], 5)
+    time.sleep(1)
+    assert nginx.status("/accepting").body.strip() != load
+    assert ask(nginx.port).served == OLD.identity
+    assert nginx.edge.draining()

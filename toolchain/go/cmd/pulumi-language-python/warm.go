@@ -31,10 +31,7 @@ type order struct {
 // prepare starts one. Where that fails, the program is started without it and says what is wrong.
 func (h *languageHost) prepare(python interpreter) {
 	imports := os.Getenv(warmVariable)
-	h.mu.Lock()
-	wanted := imports != "" && python.venv != "" && h.warm == nil
-	h.mu.Unlock()
-	if !wanted {
+	if imports == "" || python.venv == "" {
 		return
 	}
 	cmd := exec.Command(python.path, "-u", "-c", launch, "--warm", imports)
@@ -45,11 +42,17 @@ func (h *languageHost) prepare(python interpreter) {
 	if err != nil {
 		return
 	}
-	if started, err := h.start(cmd); err == nil {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.warm = &warm{started, resolved(python.venv), tells}
+	started, err := h.start(cmd)
+	if err != nil {
+		return
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.warm != nil {
+		_ = tells.Close() // another pack's came first: without an order it ends by itself
+		return
+	}
+	h.warm = &warm{started, resolved(python.venv), tells}
 }
 
 // begun hands a program to the Python that waits for it; nil where none does in this environment.

@@ -17,10 +17,10 @@ from tests.e2e.papers import (
     on_call,
     record,
     report,
+    urgent,
 )  # fmt: skip
 from tests.e2e.world import World, docker
 from tests.unit.checkout import Checkout
-from tests.unit.rollout import night
 
 SHUT = f"{NOW + 6 * HOUR:%H:%M}-{NOW + 7 * HOUR:%H:%M}"
 
@@ -95,7 +95,7 @@ def nobody_on_call(world: World) -> Iterator[None]:
 @contextmanager
 def an_emergency_of_which_nobody_wrote(world: World) -> Iterator[None]:
     with undone(world) as place:
-        place.record("changes/CR-9.yaml", night.emergency(id="CR-9", release="0.9.0"))
+        place.record("changes/CR-9.yaml", urgent("CR-9", "0.9.0"))
         place.commit("CR-9")
         yield
 

@@ -105,6 +105,14 @@ def normal(name: str, version: str, **changes: Any) -> Change:
     )
 
 
+def urgent(name: str, version: str, **changes: Any) -> Change:
+    """An emergency that was asked for, and approved on the telephone, just now."""
+    asked = {"at": NOW, "by": "deployer", "state": "new"}
+    word = {"role": "platform-ops-lead", "by": "ops lead", "at": NOW, "verbal": True}
+    usual = {"id": name, "release": version, "approvals": [word], "history": [asked]}
+    return night.emergency(**{**usual, **changes})
+
+
 def host(world: World) -> dict[str, str]:
     """All that the stack has on the host, and what the switch remembers."""
     label = f"label=ytempire.stack={world.stack}"

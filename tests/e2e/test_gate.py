@@ -27,10 +27,10 @@ from tests.e2e.papers import (
     record,
     refused,
     tonight,
+    urgent,
 )  # fmt: skip
 from tests.e2e.world import World
 from tests.unit.checkout import serving
-from tests.unit.rollout import night
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_a_pack_whose_rules_are_configured_away_does_not_open_the_gate(
 
 
 def test_an_emergency_passes_the_window_and_the_night_s_deploy_and_says_so(world: World) -> None:
-    record(checkout(world), "1.1.0", night.emergency(id="CR-4", release="1.1.0"))
+    record(checkout(world), "1.1.0", urgent("CR-4", "1.1.0"))
     with a_shut_window(world), a_deploy_tonight(world):
         outcome = world.ytops("up", "1.1.0")
         assert outcome.ok, outcome.text

@@ -22,12 +22,22 @@ import yaml
 from ops.changes import Changes
 from rollout.checklist import ITEMS
 from tests.e2e.broken import BROKEN, Break
-from tests.e2e.papers import begun, carried, checkout, flat, host, normal, record, refused
+from tests.e2e.papers import (
+    NOW,
+    begun,
+    carried,
+    checkout,
+    flat,
+    host,
+    normal,
+    record,
+    refused,
+    urgent,
+)
 from tests.e2e.sshd import Sshd
 from tests.e2e.wall_clock import showing
 from tests.e2e.world import ROOT, World
 from tests.unit.checkout import Site, serving
-from tests.unit.rollout import night
 
 SSH_PORT = 18927  # not test_ssh.py's, which may run beside this
 NIGHT, NOON = 23, 12
@@ -175,9 +185,9 @@ def test_an_emergency_at_noon_passes_and_shows_until_it_is_documented(
     production: World, chat: Site, tmp_path: Path
 ) -> None:
     place = checkout(production)
-    asked = {"at": night.NOW, "by": "deployer", "state": "new"}
+    asked = {"at": NOW, "by": "deployer", "state": "new"}
     history = [asked, {**asked, "state": "approved"}]
-    record(place, "1.1.0", night.emergency(id="CR-3", release="1.1.0", history=history))
+    record(place, "1.1.0", urgent("CR-3", "1.1.0", history=history))
     with at(NOON, tmp_path):
         outcome = production.ytops("up", "1.1.0", "--yes")
     assert outcome.ok, outcome.text

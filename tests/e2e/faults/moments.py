@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ops.agent import CLIENT
 from tests.e2e.faults.processes import Process, below, frozen
 from tests.e2e.world import docker
 
@@ -102,7 +103,7 @@ def answers(scene: Scene) -> list[int] | None:
 
 
 DOCKER_PLUGIN = "pulumi-resource-docker"
-AGENT = r"exec .*ops\.switch\.client"
+AGENT = f"exec .*{re.escape(CLIENT[-1])}"
 
 # The steps of a deploy: name, resource, in the middle of …, and how that is seen.
 _STEPS: tuple[tuple[str, str, str, Seen], ...] = (

@@ -61,7 +61,7 @@ class Session:
         client = self._client()
         try:
             found = _agent(self.docker, self.container)
-            if not (found.running and found.health in ("", "healthy")):
+            if not found.is_up:
                 end(client)
                 _wake(self.docker, found)
                 client = self._client()

@@ -74,6 +74,11 @@ class Container:
         return self.status == "running"
 
     @property
+    def is_up(self) -> bool:
+        """It runs, and its check, if it has one, says that it is well."""
+        return self.running and self.health in ("", "healthy")
+
+    @property
     def stopped(self) -> bool:
         return self.status in ("created", "exited", "dead")
 

@@ -30,7 +30,7 @@ def await_healthy(docker: Docker, name: str, timeout: float, say: Say, may_stop:
     found = started(docker, name, say)
     before = _earlier(found)
     well: bool | None = False
-    while not is_up(found):
+    while not found.is_up:
         # One that hangs goes on hanging inside the container: from there it is Docker's to ask.
         if well is not None and found.running and found.health == STARTING:
             well = docker.is_well(found)
@@ -90,10 +90,6 @@ def _known(docker: Docker, name: str) -> Container:
             "declares it again"
         )
     return found
-
-
-def is_up(found: Container) -> bool:
-    return found.running and found.health in ("", "healthy")
 
 
 def _earlier(found: Container) -> int:

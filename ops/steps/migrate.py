@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 from ops.docker import Docker, Say, elapsed
 from ops.migrations import recorded
@@ -26,7 +25,7 @@ SERVER_LOG_LINES = 500
 def run(parameters: Migrate, say: Say) -> None:
     docker = Docker()
     marker = Marker(docker, parameters.switch, parameters.colour, "migrate", parameters.key, say)
-    with _beside(_recorded, docker, parameters) as earlier:
+    with _meanwhile(docker, parameters) as earlier:
         done = marker.note()
     if done is not None:
         say(f"already migrated for {parameters.key} ({done})")
@@ -37,7 +36,7 @@ def run(parameters: Migrate, say: Say) -> None:
         begun = time.monotonic()
         outcome = _one_shot.run(docker, _container(parameters), say, parameters.timeout)
     took = elapsed(begun)
-    with _beside(_recorded, docker, parameters) as now:
+    with _meanwhile(docker, parameters) as now:
         if outcome.code == 0:
             marker.set(took)
     came = _came(before, now.result())
@@ -49,10 +48,10 @@ def run(parameters: Migrate, say: Say) -> None:
 
 
 @contextmanager
-def _beside(ask: Callable[..., Any], *about: Any) -> Iterator[Future[Any]]:
-    """Asked meanwhile: each question is a process of its own, over ssh a journey of its own."""
+def _meanwhile(docker: Docker, parameters: Migrate) -> Iterator[Future[tuple[str, ...] | None]]:
+    """What is recorded, asked beside the block: over ssh each question is a journey of its own."""
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(ask, *about)
+        yield pool.submit(_recorded, docker, parameters)
 
 
 def _recorded(docker: Docker, parameters: Migrate) -> tuple[str, ...] | None:

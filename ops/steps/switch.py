@@ -14,7 +14,7 @@ from ops import verify
 from ops.agent import Lost, Result, Session, who
 from ops.docker import Docker, Say, elapsed
 from ops.errors import OpsError, StepFailed
-from ops.steps._boot import await_healthy, ensure_running, is_up
+from ops.steps._boot import await_healthy, ensure_running
 from ops.steps._idle import is_idle
 from ops.steps._signals import Stopped
 from ops.switch.protocol import NOT_BLAMED
@@ -166,7 +166,7 @@ def _wake(session: Session, parameters: Switch, say: Say) -> None:
     beat = Names(os.environ.get(STACK, "")).beat(parameters.target.identity)
     found = docker.inspect_all(app, *workers, beat)
     standing = [name for name in workers if name not in found or not found[name].running]
-    if app not in found or not is_up(found[app]):
+    if app not in found or not found[app].is_up:
         await_healthy(docker, app, parameters.boot_timeout, say, may_stop=is_idle)
     for container in standing:
         ensure_running(docker, container, say)

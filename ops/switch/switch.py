@@ -230,8 +230,9 @@ class Switch:
         """Leave one side in active.conf once a switch is over. nginx's processes of meanwhile end
         what they began for the other, and can be seen to: a claim waits for them."""
         with self.lock:
-            if self._is_unsettled():
-                self._try("settling the edge", self._settle)
+            active = self._unsettled()
+            if active:
+                self._try("settling the edge", lambda: self._settle(active))
 
     # ---- guards ---------------------------------------------------------------------------
 
@@ -263,7 +264,7 @@ class Switch:
     def settle_soon(self) -> None:
         """Called every moment: nobody waits for it, as one waits for a confirmation."""
         due = self._clock.monotonic() >= self._settle_at
-        if due and self._is_unsettled() and self.lock.acquire(timeout=0.1):
+        if due and self._unsettled() and self.lock.acquire(timeout=0.1):
             try:
                 self._settle_at = self._clock.monotonic() + SETTLE_AGAIN_SECONDS
                 self.settle()
@@ -371,18 +372,17 @@ class Switch:
             raise SwitchFailed(f"{source.identity} is not known any more")
         self._edge.confirm(self._edge.point(source, release, pending.serial))
 
-    def _is_unsettled(self) -> bool:
-        """Two sides, and no doubt about which one is right."""
+    def _unsettled(self) -> Active | None:
+        """What active.conf says, while it has two sides, and which one is right is not in doubt."""
         state, active = self._store.state, self._edge.active()
-        if self._store.broken or state.pending or active is None:
-            return False
-        return active.turn != "" and active.pointer == state.live
+        if self._store.broken or state.pending or active is None or not active.turn:
+            return None
+        return active if active.pointer == state.live else None
 
-    def _settle(self) -> None:
-        active = self._edge.active()
-        live = active.pointer if active else None
+    def _settle(self, active: Active) -> None:
+        live = active.pointer
         release = self._store.state.releases[live.identity] if live else None
-        self._edge.confirm(self._edge.point(live, release, active.serial if active else 0))
+        self._edge.confirm(self._edge.point(live, release, active.serial))
 
     def _stop_consuming(self, releases: dict[str, Release], target: Pointer) -> None:
         if target.identity in releases:

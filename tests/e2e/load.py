@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 REQUEST_SECONDS = 15
@@ -70,19 +71,8 @@ class Load:
         return f"{len(self.failures)} of {len(self.answers)} failed: {dict(causes)}"
 
     def releases(self) -> list[str]:
-        """Which releases answered, in order of sending, repetitions taken together. What is under
-        way at the same time has no order: a release counts as answering again when it answers what
-        was sent after another's answer had come."""
-        seen: list[str] = []
-        since = 0.0
-        answers = sorted((a for a in self.answers if a.release), key=lambda a: a.at)
-        for number, answer in enumerate(answers):
-            if answer.release in seen and (answer.release == seen[-1] or answer.at <= since):
-                continue
-            seen.append(answer.release)
-            same = (a for a in answers[number:] if a.release == answer.release)
-            since = min(a.at + a.seconds for a in same)
-        return seen
+        """Which releases answered, in turn."""
+        return turns((a.at, a.at + a.seconds, a.release) for a in self.answers if a.release)
 
     async def _send_all(self) -> None:
         started, running = time.monotonic(), set[asyncio.Task[None]]()
@@ -122,3 +112,18 @@ class Load:
             writer.close()
         headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:])}
         return int(head[0].split()[1]), headers.get("x-release", "")
+
+
+def turns(answers: Iterable[tuple[float, float, str]]) -> list[str]:
+    """Which releases answered, of (sent, came, release), in order of sending, repetitions taken
+    together. What is under way at the same time has no order: a release counts as answering again
+    when it answers what was sent after another's answer had come."""
+    seen: list[str] = []
+    since = 0.0
+    ordered = sorted(answers)
+    for number, (sent, _, release) in enumerate(ordered):
+        if release in seen and (release == seen[-1] or sent <= since):
+            continue
+        seen.append(release)
+        since = min(came for _, came, same in ordered[number:] if same == release)
+    return seen

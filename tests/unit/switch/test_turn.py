@@ -24,6 +24,7 @@ from ops.switch.probes import Answer
 from rollout.edge import EDGE_ROOT, RUN_SH, TURNED, EdgeConfig, render_nginx
 from rollout.names import ACCESS_LOG_PORT, EDGE_HTTP_PORT, EDGE_STATUS_PORT
 from rollout.state import Pointer, Release
+from tests.e2e.load import turns
 from tests.unit.switch.fakes import BLUE, GREEN, NEW, OLD, config
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -203,16 +204,8 @@ def _conf(made: Nginx) -> str:
 
 
 def flips(asked: list[Asked]) -> list[str]:
-    """The releases that answered, in turn. One counts as answering again if it answers what was
-    sent when another's answer had come already: what is under way at the same time has no order."""
-    seen: list[str] = []
-    since = 0.0
-    for one in sorted(asked, key=lambda a: a.sent):
-        if one.served in seen[-1:] or (one.served in seen and one.sent <= since):
-            continue
-        seen.append(one.served)
-        since = min(a.came for a in asked if a.served == one.served and a.sent >= one.sent)
-    return seen
+    """The releases that answered, in turn."""
+    return turns((one.sent, one.came, one.served) for one in asked)
 
 
 def switch(nginx: Nginx, source: Pointer, target: Pointer, serial: int) -> None:

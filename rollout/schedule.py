@@ -195,6 +195,8 @@ def due(
 
     def is_due(task: Task) -> bool:
         run, last = wanted(task, now, what), went.get(task)
+        if task in get_args(Check) and any(_is_put_off(kind, now, what, went) for kind in tasks):
+            return False
         if task == "prune" and not _verified(now, what, went):
             return False
         if last is None:
@@ -207,6 +209,16 @@ def due(
         return not (last.done and _since(last, task, now))
 
     return next((task for task in tasks if is_due(task)), None)
+
+
+def _is_put_off(
+    kind: Task, now: datetime, what: Known, went: Mapping[Task, Attempts]
+) -> bool:
+    """A backup that waits for somebody else's job, such as the first deploy's migrations: checks
+    before it would leave it unproved until tomorrow."""
+    last = went.get(kind)
+    waits = last is not None and not last.done and not last.failures
+    return kind not in get_args(Check) and waits and wanted(kind, now, what) is not None
 
 
 def _verified(now: datetime, what: Known, went: Mapping[Task, Attempts]) -> bool:

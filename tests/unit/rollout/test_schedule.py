@@ -129,6 +129,15 @@ def test_somebody_else_s_job_is_no_failure() -> None:
     assert next_task(18.1, taken(14), clock=60, dump=went) == "dump"
 
 
+def test_checks_wait_for_a_backup_that_somebody_else_s_job_holds_up() -> None:
+    """The first deploy's migrations refuse the first dump: it is to be proved on this day."""
+    went = put_off(None, at(10), clock=0)
+    assert next_task(17, taken(), dump=went) is None
+    assert next_task(17, taken(), clock=60, dump=went) == "dump"
+    assert next_task(17, taken(17), dump=succeeded(at(14))) == "verify"
+    assert next_task(17, taken(), dump=failed(went, at(14), clock=0)) == "verify"
+
+
 def test_a_success_that_the_store_does_not_show_is_not_repeated_at_once() -> None:
     assert _dump_at(18.5, taken(14), 0, succeeded(at(18))) is None
     assert _dump_at(22, taken(14), 0, succeeded(at(18))) == "dump"

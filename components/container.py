@@ -61,8 +61,8 @@ class ContainerArgs:
 
     memory: MB. cpus: cores, 0 for no limit. shares: of a busy processor, where others have 1024; 0
     for as much. pids: processes. stop_seconds: from the stop signal to the kill. idle: when it
-    makes way for another, nobody asks it for anything any more, so it is killed. ports: (address,
-    published, inside). capabilities: what is added to none.
+    makes way for another, nobody asks it for anything any more, so it is killed. starts: at once;
+    else a step starts it. ports: (address, published, inside). capabilities: what is added to none.
     init: an init process is its first one, for a program that takes orphans for its own children.
     lacks: what it could not start without; it stays as it is, and is not made anew. hosts: names
     and addresses that it knows by itself: Docker's own name service is away while its daemon is.
@@ -89,6 +89,7 @@ class ContainerArgs:
     stop_seconds: int = 30
     idle: bool = False
     stop_signal: str | None = None
+    starts: bool = True
     ports: Sequence[tuple[str, int, int]] = ()
     shm_mb: int = 64
     init: bool = False
@@ -157,7 +158,8 @@ def container(
         or None,
         healthcheck=_healthcheck(args.check),
         restart=args.restart,
-        must_run=True,
+        start=args.starts,
+        must_run=args.starts,
         wait=False,  # a step of its own waits, and says what the container said
         memory=args.memory,
         memory_swap=args.memory,  # equal: no swap

@@ -67,12 +67,15 @@ class ReleaseSlot(pulumi.ComponentResource):
         claimed = self._claim(after)
         present = self._image(claimed)
         # They take seconds to boot and wait, paused; the dump and the migrations take seconds, too.
+        # They come first, because whatever Docker starts beside them makes them wait.
         crew = self._workers(present)
+        beat = self._beat([present, *crew])
+        app = self._app([present, *crew])
         migrated = self._step(
             "migrate", self._migration(), [self._backup(claimed), present], self._secrets
         )
-        answered = self._step("workers", self._answering(), [migrated, *crew])
-        healthy = self._step("healthy", self._health(), [self._app(migrated)])
+        answered = self._step("workers", self._answering(), [migrated, *crew, *beat])
+        healthy = self._step("healthy", self._health(), [migrated, app])
         self.verified = self._step("verify", self._verification(), [healthy, answered])
         self.register_outputs({"release": self._release.identity, "verified": self.verified.urn})
 
@@ -106,7 +109,7 @@ class ReleaseSlot(pulumi.ComponentResource):
     def _backup(self, claimed: pulumi.Resource) -> command.local.Command:
         names, slot = self._site.names, self._slot
         database = self._site.settings.postgres
-        login = database.logins.current
+        login, live = database.logins.current, self._args.plan.source
         return self._step(
             "backup",
             steps.Backup(
@@ -120,6 +123,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 user=login.user,
                 colour=slot.colour,
                 key=slot.key,
+                live=live.identity if live else "",
                 stale=self._args.stale_dump,
             ),
             [claimed],
@@ -156,7 +160,7 @@ class ReleaseSlot(pulumi.ComponentResource):
             key=slot.key,
         )
 
-    def _app(self, migrated: pulumi.Resource) -> docker.Container:
+    def _app(self, after: list[pulumi.Resource]) -> docker.Container:
         site, release, colour = self._site, self._release, self._slot.colour
         health = release.health
         url = f"http://localhost:{release.port}{health.path}"
@@ -192,16 +196,18 @@ class ReleaseSlot(pulumi.ComponentResource):
                 stop_seconds=site.settings.edge.request_timeout,
                 # The claim waited until nginx's old processes had got their answers.
                 idle=True,
+                # It meets the new schema only: the step that waits for it starts it.
+                starts=False,
                 colour=colour,
                 release=release.identity,
                 hosts=datastores(site),
                 lacks=self._lacks,
             ),
             site,
-            self._docker_options([migrated]),
+            self._docker_options(after),
         )
 
-    def _workers(self, present: pulumi.Resource) -> list[pulumi.Resource]:
+    def _workers(self, present: pulumi.Resource) -> list[docker.Container]:
         crew = WorkerCrew(
             f"workers-{self._release.identity}",
             CrewArgs(
@@ -214,7 +220,7 @@ class ReleaseSlot(pulumi.ComponentResource):
             self._site,
             [present],
         )
-        return [*crew.containers, *self._beat(present)]
+        return crew.containers
 
     @property
     def _protected(self) -> bool:
@@ -223,7 +229,7 @@ class ReleaseSlot(pulumi.ComponentResource):
         live = target is not None and target.colour == self._slot.colour
         return self._slot.frozen and live
 
-    def _beat(self, present: pulumi.Resource) -> list[pulumi.Resource]:
+    def _beat(self, after: list[pulumi.Resource]) -> list[docker.Container]:
         site, release = self._site, self._release
         if not release.beat_command:
             return []
@@ -253,7 +259,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 lacks=self._lacks,
             ),
             site,
-            self._docker_options([present]),
+            self._docker_options(after),
         )
         return [beat]
 

@@ -24,10 +24,12 @@ from ops.errors import HostUnreachable, OpsError
 LOG_LINES = 25
 ANSWER_SECONDS = 60  # docker's own ssh connection gives up after 30
 LEAVE_SECONDS = 5  # between asking a child to end and ending it
+KILL = (signal.SIGKILL,)
+IN_ORDER = (signal.SIGTERM, signal.SIGKILL)
 
 _UNREACHABLE = re.compile(
     r"cannot connect to the docker daemon|error during connect|failed to connect to the docker api"
-    r"|permission denied while trying to connect",
+    r"|permission denied while trying to connect to the docker",
     re.IGNORECASE,
 )
 _MISSING = re.compile(r"no such (object|container|image|volume|network)", re.IGNORECASE)
@@ -124,8 +126,11 @@ class Docker:
             self._examine(answer, check, arguments)
         return answer
 
-    def stream(self, *arguments: str, say: Say, timeout: float | None = None) -> int | None:
-        """A long command, line by line as it speaks. None: it was not over in time."""
+    def stream(
+        self, *arguments: str, say: Say, timeout: float | None = None, passes_on: bool = False
+    ) -> int | None:
+        """A long command, line by line as it speaks. None: it was not over in time. `passes_on`:
+        signals go to the container that it starts, so it is ended by the one that can't be."""
         process = self.spawn(arguments, False, subprocess.STDOUT)
         lines: list[str] = []
 
@@ -145,7 +150,7 @@ class Docker:
         except subprocess.TimeoutExpired:
             return None
         finally:
-            end(process)
+            end(process, signals=KILL if passes_on else IN_ORDER)
         if process.returncode:
             self._examine(Answer(process.returncode, "\n".join(lines[-5:])), False, arguments)
         return process.returncode
@@ -295,9 +300,13 @@ def by_name(variables: Mapping[str, str] | Sequence[str]) -> list[str]:
     return [word for name in variables for word in ("--env", name)]
 
 
-def end(process: subprocess.Popen[bytes], seconds: float = LEAVE_SECONDS) -> None:
+def end(
+    process: subprocess.Popen[bytes],
+    seconds: float = LEAVE_SECONDS,
+    signals: Sequence[signal.Signals] = IN_ORDER,
+) -> None:
     """End a child and what it started (ssh), when it has not ended by itself."""
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+    for signal_number in signals:
         if process.poll() is not None:
             break
         with suppress(ProcessLookupError):

@@ -211,9 +211,7 @@ def due(
     return next((task for task in tasks if is_due(task)), None)
 
 
-def _is_put_off(
-    kind: Task, now: datetime, what: Known, went: Mapping[Task, Attempts]
-) -> bool:
+def _is_put_off(kind: Task, now: datetime, what: Known, went: Mapping[Task, Attempts]) -> bool:
     """A backup that waits for somebody else's job, such as the first deploy's migrations: checks
     before it would leave it unproved until tomorrow."""
     last = went.get(kind)

@@ -71,7 +71,8 @@ class Claim(Record):
 
 class Backup(Record):
     """A `pg_dump` of `database` to `volume`, listed back, before anything is changed. `hosts`:
-    addresses by name, because Docker's DNS forgets who outlives a restart of the engine.
+    addresses by name, because Docker's DNS forgets who outlives a restart of the engine. `live`:
+    the release that serves; beside one, an empty database is a wrong one.
 
     Secret: PGPASSWORD."""
 
@@ -85,6 +86,7 @@ class Backup(Record):
     user: str
     colour: Colour
     key: str
+    live: str = ""
     stale: str = ""
     """An earlier dump for this key, too old by now. Naming it makes the engine run the step."""
 

@@ -148,10 +148,11 @@ class Story:
             user=login.user,
             colour="blue",
             key=f"{live or 'none+none'}#rehearsal",
+            live=live,
         )
         secrets = {"PGPASSWORD": login.password}
         docker, labels = self.scratch.docker, self.scratch.labels
-        return backup.take(docker, parameters, live, lambda _: None, secrets, labels).name
+        return backup.take(docker, parameters, lambda _: None, secrets, labels).name
 
     def _require_broker(self) -> None:
         found = self.scratch.docker.inspect(self.scratch.name("redis"))

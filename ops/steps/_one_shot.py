@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from ops.docker import LOG_LINES, Container, Docker, Say, by_name
 from ops.errors import HostUnreachable, OpsError, StepFailed
@@ -72,32 +74,71 @@ class Outcome:
     oom_killed: bool = False
 
 
+class Attempt:
+    """`with Attempt(docker, shot) as attempt:` makes the container beside what the block asks
+    first, `attempt.run(…)` runs it, and it is gone when the block is over."""
+
+    def __init__(self, docker: Docker, shot: OneShot) -> None:
+        self._docker, self._shot = docker, shot
+        self._beside = ThreadPoolExecutor(1)
+        self._is_there = False
+
+    def __enter__(self) -> Attempt:
+        self._left = self._beside.submit(self._make_unless_taken)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # On a host that can't be reached it may well go on: the next run waits for it.
+        if not isinstance(error, HostUnreachable):
+            self._beside.submit(self._remove)
+        self._beside.shutdown()
+
+    def run(self, say: Say, timeout: float) -> Outcome:
+        """To its end, or an earlier run's that is still at it; what it says is passed on."""
+        deadline = time.monotonic() + timeout
+        left = self._left.result()
+        if left:
+            earlier = _finish_earlier(self._docker, self._shot, left, say, deadline)
+            if earlier:
+                return earlier
+            self._make()
+        outcome = _run(self._docker, self._shot.name, say, deadline)
+        if outcome is None:
+            name = self._shot.name
+            raise OpsError(f"The container {name} was removed while it ran. Next: `ytops up`")
+        removed = self._beside.submit(self._remove)
+        if outcome.code != 0:
+            removed.result()  # whoever tries again does not meet it
+        return outcome
+
+    def _make_unless_taken(self) -> Container | None:
+        """An earlier run's, where it is in the way."""
+        left = self._docker.inspect(self._shot.name)
+        if left is None:
+            self._make()
+        return left
+
+    def _make(self) -> None:
+        self._docker.call(*self._shot.create(), variables=self._shot.values)
+        self._is_there = True
+        for network in self._shot.networks[1:]:
+            self._docker.call("network", "connect", network, self._shot.name)
+
+    def _remove(self) -> None:
+        if self._is_there:
+            self._docker.remove(self._shot.name)
+            self._is_there = False
+
+
 def run(docker: Docker, shot: OneShot, say: Say, timeout: float) -> Outcome:
     """Run it to its end, or an earlier run's that is still at it; what it says is passed on."""
-    deadline = time.monotonic() + timeout
-    left = docker.inspect(shot.name)
-    outcome = _finish_earlier(docker, shot, left, say, deadline) if left else None
-    if outcome:
-        return outcome
-    try:
-        _create(docker, shot)
-        docker.start(shot.name)
-        outcome = _follow(docker, shot.name, say, deadline)
-    except HostUnreachable:
-        raise  # it may well go on: the next run waits for it
-    except BaseException:
-        docker.remove(shot.name)
-        raise
-    docker.remove(shot.name)
-    if outcome is None:
-        raise OpsError(f"The container {shot.name} was removed while it ran. Next: `ytops up`")
-    return outcome
-
-
-def _create(docker: Docker, shot: OneShot) -> None:
-    docker.call(*shot.create(), variables=shot.values)
-    for network in shot.networks[1:]:
-        docker.call("network", "connect", network, shot.name)
+    with Attempt(docker, shot) as attempt:
+        return attempt.run(say, timeout)
 
 
 def _finish_earlier(
@@ -121,10 +162,21 @@ def _finish_earlier(
     return outcome if same or unfinished else None
 
 
+def _run(docker: Docker, name: str, say: Say, deadline: float) -> Outcome | None:
+    """Start it, and hear it to its end."""
+    return _heard(docker, ("start", "--attach", name), say, deadline)
+
+
 def _follow(docker: Docker, name: str, say: Say, deadline: float) -> Outcome | None:
+    """Hear one to its end that was started before."""
+    return _heard(docker, ("logs", "--follow", name), say, deadline)
+
+
+def _heard(docker: Docker, command: tuple[str, ...], say: Say, deadline: float) -> Outcome | None:
     """Pass its lines on until it ends; when time is up or we are told to stop, stop it.
 
     None: it is gone, and how it ended is not known."""
+    verb, _, name = command
     tail: list[str] = []
 
     def hear(line: str) -> None:
@@ -132,26 +184,35 @@ def _follow(docker: Docker, name: str, say: Say, deadline: float) -> Outcome | N
         del tail[:-LOG_LINES]
         say(line)
 
+    starts = verb == "start"  # and ends with the container's own exit code
     try:
         left = max(deadline - time.monotonic(), 0.1)
-        ended = docker.stream("logs", "--follow", name, say=hear, timeout=left) is not None
+        code = docker.stream(*command, say=hear, timeout=left, passes_on=starts)
     except HostUnreachable:
         raise
     except BaseException:
         docker.stop(name, STOP_SECONDS)
         raise
-    if not ended:
+    if code is None:
         docker.stop(name, STOP_SECONDS)
         return Outcome(None, "\n".join(tail))
+    if code == 0 and starts:
+        return Outcome(0, "\n".join(tail))
+    return _ended(docker, name, tail)
+
+
+def _ended(docker: Docker, name: str, tail: list[str]) -> Outcome | None:
     found = docker.inspect(name)
     if found is None:
         return None
+    if found.status == "created":
+        raise OpsError(f"{name} did not start on {docker.host}: {' '.join(tail)}")
     code = found.exit_code if found.stopped else docker.wait(name, timeout=30)
-    said = "\n".join(tail)
+    lines = "\n".join(tail)
     if code:
         # A last line without its end (Django's `Applying …`) may come after the stream is over.
-        said = docker.logs(name, LOG_LINES) or said
-    return Outcome(code, said, found.oom_killed)
+        lines = docker.logs(name, LOG_LINES) or lines
+    return Outcome(code, lines, found.oom_killed)
 
 
 def explain(outcome: Outcome, what: str, where: str, after: str, timeout: float) -> StepFailed:

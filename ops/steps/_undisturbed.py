@@ -23,35 +23,49 @@ WAIT = f"SET lock_timeout = '{WAIT_MINUTES}min'; SELECT 'held' FROM pg_advisory_
 
 
 @contextmanager
-def undisturbed(
-    docker: Docker, postgres: str, user: str, database: str, say: Say
-) -> Iterator[None]:
-    """No dump begins from here on. The session that holds the lock ends with us, or soon after."""
+def connected(
+    docker: Docker, postgres: str, user: str, database: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A session of the database; not waited for."""
     session = docker.spawn(
         ["exec", "--interactive", postgres, *PSQL, "-U", user, "-d", database],
         True, subprocess.DEVNULL,
     )  # fmt: skip
-    over = threading.Event()
-    lease = LEASE.format(seconds=LEASE_SECONDS)
     try:
-        if _ask(session, lease + TRY) == "busy":
-            say(f"a backup is being made: waiting for it, {WAIT_MINUTES} minutes at most")
-            if _ask(session, WAIT) != "held":
-                raise StepFailed(
-                    f"A backup of {database} has been under way for {WAIT_MINUTES} minutes, and a "
-                    "migration beside it would hold the application up. Nothing was migrated.\n"
-                    "Next: wait for it (`ytops logs scheduler`), or end it; then `ytops up`"
-                )
-        threading.Thread(target=_beat, args=(session, lease, over), daemon=True).start()
+        yield session
+    finally:
+        _close(session)
+
+
+@contextmanager
+def undisturbed(session: subprocess.Popen[bytes], database: str, say: Say) -> Iterator[None]:
+    """No dump begins from here on. The session, which holds the lock, ends with the block, or soon
+    after us."""
+    lease = LEASE.format(seconds=LEASE_SECONDS)
+    if _ask(session, lease + TRY) == "busy":
+        say(f"a backup is being made: waiting for it, {WAIT_MINUTES} minutes at most")
+        if _ask(session, WAIT) != "held":
+            raise StepFailed(
+                f"A backup of {database} has been under way for {WAIT_MINUTES} minutes, and a "
+                "migration beside it would hold the application up. Nothing was migrated.\n"
+                "Next: wait for it (`ytops logs scheduler`), or end it; then `ytops up`"
+            )
+    over = threading.Event()
+    threading.Thread(target=_beat, args=(session, lease, over), daemon=True).start()
+    try:
         yield  # where nobody answers the migration says so itself
     finally:
         over.set()
-        with suppress(OSError):
-            if session.stdin:
-                session.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            session.wait(5)
-        end(session)
+        _close(session)
+
+
+def _close(session: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        if session.stdin:
+            session.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        session.wait(5)
+    end(session)
 
 
 def _beat(session: subprocess.Popen[bytes], lease: str, over: threading.Event) -> None:

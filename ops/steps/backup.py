@@ -13,7 +13,7 @@ from ops.errors import StepFailed
 from ops.steps import _one_shot
 from ops.steps._boot import last_lines
 from ops.steps._marker import Marker
-from ops.steps._one_shot import OneShot, Outcome
+from ops.steps._one_shot import Attempt, OneShot, Outcome
 from ops.steps._volume import NOT_OURS, give
 from rollout import dumps
 from rollout.names import PART_LABEL, STACK_LABEL
@@ -102,18 +102,18 @@ class Dump:
 def run(parameters: Backup, say: Say) -> None:
     docker = Docker()
     marker = Marker(docker, parameters.switch, parameters.colour, "backup", parameters.key, say)
-    with Session(docker, parameters.switch, say) as session:
+    dump = Dumping(docker, parameters)
+    with dump.attempt() as attempt, Session(docker, parameters.switch, say) as session:
         done = marker.note(session)
         if done is not None and _still_good(session, parameters, done, say):
             say(f"already backed up for {parameters.key} ({done})")
             return
-        live = _live(session)
-    if done is not None:
-        say(f"the dump of an earlier run is too old ({done}): another one")
-    begun = time.monotonic()
-    dump = take(docker, parameters, live, say)
-    _report(dump, elapsed(begun), say)
-    marker.set(dump.note)
+        if done is not None:
+            say(f"the dump of an earlier run is too old ({done}): another one")
+        begun = time.monotonic()
+        made = dump.taken(attempt, say)
+        _report(made, elapsed(begun), say)
+        marker.set(made.note, session)
 
 
 def _still_good(session: Session, parameters: Backup, note: str, say: Say) -> bool:
@@ -125,43 +125,59 @@ def _still_good(session: Session, parameters: Backup, note: str, say: Say) -> bo
     return migrated.note(session) is not None
 
 
-def _live(session: Session) -> str:
-    """The release that serves: beside one, an empty database is a wrong one."""
-    live = session.ask("state")["state"]["live"]
-    return str(live["identity"]) if live else ""
-
-
 def take(
     docker: Docker,
     parameters: Backup,
-    live: str,
     say: Say,
     secrets: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Dump:
-    """A dump into the volume. `live`: the release that serves. `secrets` holds PGPASSWORD, where
-    this process's environment doesn't; `labels` are the container's, where it isn't a deploy's."""
-    stack = _require_postgres(docker, parameters)
-    name = dumps.name(datetime.now(UTC), parameters.key.split("#", 1)[0])
-    shot = replace(
-        _container(parameters, name, live),
-        labels=labels or {STACK_LABEL: stack, PART_LABEL: "backup"},
-        values=secrets or {},
-    )
-    outcome, facts = _run(docker, shot, say)
-    if outcome.code == NOT_OURS:
-        give(docker, parameters.image, parameters.volume, USER)
-        outcome, facts = _run(docker, shot, say)
-    if outcome.code != 0:
-        raise _failure(docker, parameters, outcome)
-    return Dump(
-        name=facts["name"],
-        tables=int(facts["tables"]),
-        entries=int(facts["entries"]),
-        size=int(facts["bytes"]),
-        before=int(facts.get("before") or 0),
-        sha256=facts["sha256"],
-    )
+    """A dump into the volume. `secrets` holds PGPASSWORD, where this process's environment doesn't;
+    `labels` are the container's, where it isn't a deploy's."""
+    dump = Dumping(docker, parameters, secrets, labels)
+    with dump.attempt() as attempt:
+        return dump.taken(attempt, say)
+
+
+class Dumping:
+    """One dump under way. Raises StepFailed where there is no database to take it of."""
+
+    def __init__(
+        self,
+        docker: Docker,
+        parameters: Backup,
+        secrets: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        stack = _require_postgres(docker, parameters)
+        name = dumps.name(datetime.now(UTC), parameters.key.split("#", 1)[0])
+        self._docker, self._parameters = docker, parameters
+        self._shot = replace(
+            _container(parameters, name),
+            labels=labels or {STACK_LABEL: stack, PART_LABEL: "backup"},
+            values=secrets or {},
+        )
+
+    def attempt(self) -> Attempt:
+        return Attempt(self._docker, self._shot)
+
+    def taken(self, attempt: Attempt, say: Say) -> Dump:
+        parameters = self._parameters
+        outcome, facts = _heard(attempt, say)
+        if outcome.code == NOT_OURS:
+            give(self._docker, parameters.image, parameters.volume, USER)
+            with self.attempt() as another:
+                outcome, facts = _heard(another, say)
+        if outcome.code != 0:
+            raise _failure(self._docker, parameters, outcome)
+        return Dump(
+            name=facts["name"],
+            tables=int(facts["tables"]),
+            entries=int(facts["entries"]),
+            size=int(facts["bytes"]),
+            before=int(facts.get("before") or 0),
+            sha256=facts["sha256"],
+        )
 
 
 def _require_postgres(docker: Docker, parameters: Backup) -> str:
@@ -177,7 +193,7 @@ def _require_postgres(docker: Docker, parameters: Backup) -> str:
     )
 
 
-def _container(parameters: Backup, name: str, live: str) -> OneShot:
+def _container(parameters: Backup, name: str) -> OneShot:
     return OneShot(
         name=f"{parameters.postgres}-dump",
         image=parameters.image,
@@ -194,7 +210,7 @@ def _container(parameters: Backup, name: str, live: str) -> OneShot:
             "PGDATABASE": parameters.database,
             "PGCONNECT_TIMEOUT": "10",
             "NAME": name,
-            "LIVE": live,
+            "LIVE": parameters.live,
         },
         volumes={parameters.volume: "/backups"},
         user=USER,
@@ -202,7 +218,7 @@ def _container(parameters: Backup, name: str, live: str) -> OneShot:
     )
 
 
-def _run(docker: Docker, shot: OneShot, say: Say) -> tuple[Outcome, dict[str, str]]:
+def _heard(attempt: Attempt, say: Say) -> tuple[Outcome, dict[str, str]]:
     """Its results are kept, its other words passed on."""
     facts: dict[str, str] = {}
 
@@ -214,7 +230,7 @@ def _run(docker: Docker, shot: OneShot, say: Say) -> tuple[Outcome, dict[str, st
         else:
             say(line)
 
-    return _one_shot.run(docker, shot, hear, TIMEOUT_SECONDS), facts
+    return attempt.run(hear, TIMEOUT_SECONDS), facts
 
 
 def _failure(docker: Docker, parameters: Backup, outcome: Outcome) -> StepFailed:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+from ops.agent import Session
 from ops.docker import Docker, Say, elapsed
 from ops.migrations import recorded
 from ops.steps import _one_shot
 from ops.steps._marker import Marker
-from ops.steps._one_shot import OneShot
-from ops.steps._undisturbed import undisturbed
+from ops.steps._one_shot import Attempt, OneShot
+from ops.steps._undisturbed import connected, undisturbed
 from rollout.migrations import applied, failed_statement, under_way
 from rollout.steps import Migrate
 
@@ -25,20 +26,25 @@ SERVER_LOG_LINES = 500
 def run(parameters: Migrate, say: Say) -> None:
     docker = Docker()
     marker = Marker(docker, parameters.switch, parameters.colour, "migrate", parameters.key, say)
-    with _meanwhile(docker, parameters) as earlier:
-        done = marker.note()
-    if done is not None:
-        say(f"already migrated for {parameters.key} ({done})")
-        return
-    before = earlier.result()
     user, database = parameters.database_user, parameters.database
-    with undisturbed(docker, parameters.postgres, user, database, say):
-        begun = time.monotonic()
-        outcome = _one_shot.run(docker, _container(parameters), say, parameters.timeout)
-    took = elapsed(begun)
-    with _meanwhile(docker, parameters) as now:
-        if outcome.code == 0:
-            marker.set(took)
+    with (
+        Attempt(docker, _container(parameters)) as attempt,
+        connected(docker, parameters.postgres, user, database) as locking,
+        Session(docker, parameters.switch, say) as session,
+    ):
+        with _meanwhile(docker, parameters) as earlier:
+            done = marker.note(session)
+        if done is not None:
+            say(f"already migrated for {parameters.key} ({done})")
+            return
+        before = earlier.result()
+        with undisturbed(locking, database, say):
+            begun = time.monotonic()
+            outcome = attempt.run(say, parameters.timeout)
+        took = elapsed(begun)
+        with _meanwhile(docker, parameters) as now:
+            if outcome.code == 0:
+                marker.set(took, session)
     came = _came(before, now.result())
     if outcome.code != 0:
         where = f"{parameters.container} on {docker.host}"

@@ -12,9 +12,9 @@ from contextlib import ExitStack, suppress
 
 from ops import verify
 from ops.agent import Lost, Result, Session, who
-from ops.docker import Docker, Say, elapsed
-from ops.errors import OpsError, StepFailed
-from ops.steps._boot import await_healthy, ensure_running
+from ops.docker import Container, Docker, Say, elapsed
+from ops.errors import OpsError, StepFailed, SwitchRefused
+from ops.steps._boot import STARTING, await_healthy, ensure_running
 from ops.steps._idle import is_idle
 from ops.steps._signals import Stopped
 from ops.switch.protocol import NOT_BLAMED
@@ -25,6 +25,7 @@ from rollout.steps import STACK, Switch
 # The agent takes up to its worker, reload and worker time-outs, 5 s each, to move back.
 UNDO_SECONDS = 18
 POLL_SECONDS = 0.25
+ANSWER_SECONDS = 2
 
 
 def run(parameters: Switch, say: Say) -> None:
@@ -166,7 +167,7 @@ def _wake(session: Session, parameters: Switch, say: Say) -> None:
     beat = Names(os.environ.get(STACK, "")).beat(parameters.target.identity)
     found = docker.inspect_all(app, *workers, beat)
     standing = [name for name in workers if name not in found or not found[name].running]
-    if app not in found or not found[app].is_up:
+    if app not in found or not (found[app].is_up or _answers(session, parameters, found[app])):
         await_healthy(docker, app, parameters.boot_timeout, say, may_stop=is_idle)
     for container in standing:
         ensure_running(docker, container, say)
@@ -175,6 +176,16 @@ def _wake(session: Session, parameters: Switch, say: Say) -> None:
     if standing:
         nodes = [node(container) for container in standing]
         session.ask("ping", nodes=nodes, timeout=parameters.boot_timeout)
+
+
+def _answers(session: Session, parameters: Switch, app: Container) -> bool:
+    """Of one that Docker has not looked at yet: its first look comes after a whole interval."""
+    if not app.running or app.health != STARTING:
+        return False
+    with suppress(SwitchRefused):
+        session.ask("probe", colour=parameters.target.colour, timeout=ANSWER_SECONDS)
+        return True
+    return False
 
 
 def _is_confirmed(parameters: Switch, answer: Result) -> bool:

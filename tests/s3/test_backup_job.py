@@ -19,7 +19,7 @@ from ops.backup.stores import stores
 from ops.errors import OpsError
 from ops.probes.backup import backup as newest_backup
 from ops.steps import drives
-from ops.steps._undisturbed import undisturbed
+from ops.steps._undisturbed import connected, undisturbed
 from ops.verbs import backup as verb
 from ops.verbs._database import ourselves
 from ops.verbs._exit import DONE, FAILED, REFUSED, Refused
@@ -190,7 +190,8 @@ def unused() -> set[str]:
 @pytest.mark.usefixtures("proved")
 def test_no_dump_begins_beside_a_migration(site: Site) -> None:
     before, postgres = site.objects(), site.place.names.postgres
-    with undisturbed(site.place.docker, postgres, "ytempire", "ytempire", print):
+    database = connected(site.place.docker, postgres, "ytempire", "ytempire")
+    with database as session, undisturbed(session, "ytempire", print):
         code, said = site.does("dump")
     assert code == REFUSED
     assert "A migration of ytempire is under way" in said

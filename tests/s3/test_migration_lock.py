@@ -3,8 +3,10 @@ as somebody is there, and no longer."""
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -31,13 +33,16 @@ def _short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "BEAT_SECONDS", 0.5)
 
 
+def _connected(site: Site) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return lock.connected(site.place.docker, site.place.names.postgres, "ytempire", "ytempire")
+
+
 def _is_free(site: Site) -> bool:
     return site.sql(TAKE) == "t"
 
 
 def test_it_is_held_beyond_its_lease_and_given_up_at_the_end(site: Site) -> None:
-    place = site.place
-    with lock.undisturbed(place.docker, place.names.postgres, "ytempire", "ytempire", print):
+    with _connected(site) as session, lock.undisturbed(session, "ytempire", print):
         time.sleep(2 * lock.LEASE_SECONDS)
         assert not _is_free(site)
     wait_until(lambda: _is_free(site), "it is held after its end")
@@ -48,7 +53,6 @@ def test_a_session_that_nobody_ends_gives_it_up(
 ) -> None:
     """As an engine that restarts beside its containers leaves one: its input stays open."""
     monkeypatch.setattr(lock, "BEAT_SECONDS", 600)
-    place = site.place
-    with lock.undisturbed(place.docker, place.names.postgres, "ytempire", "ytempire", print):
+    with _connected(site) as session, lock.undisturbed(session, "ytempire", print):
         assert not _is_free(site)
         wait_until(lambda: _is_free(site), "nobody is there, and it is held for ever")

@@ -488,7 +488,8 @@ def test_everything_that_changes_the_host_comes_after_the_gate(declared: Runs, s
         ("claim", "image"),
         ("backup", "migrate"),
         ("image", "migrate"),
-        ("migrate", "app"),
+        ("image", "app"),
+        ("migrate", "healthy"),
         ("app", "healthy"),
         ("migrate", "workers"),
         ("healthy", "verify"),
@@ -500,6 +501,14 @@ def test_a_slots_steps_come_in_order(earlier: str, later: str) -> None:
     named = {r.name: r for r in declared.resources if r.custom}
     before = earlier if earlier.startswith("postgres") else f"green-{earlier}"
     assert before in declared.after(named[f"green-{later}"])
+
+
+def test_the_app_is_made_and_meets_the_new_schema_only() -> None:
+    """It lies there beside the migrations; the step that waits for it starts it."""
+    declared = {r.name: r for r in second("production").resources}
+    assert declared["green-app"].inputs["start"] is False
+    assert declared["nginx"].inputs["start"] is True
+
 
 
 def test_workers_and_beat_boot_while_the_database_is_seen_to() -> None:

@@ -23,12 +23,16 @@ IMAGE = Image(tag="ytempire/backend:1.1.0", image=f"ytempire/backend@{DIGEST}", 
 NOT_DONE = {"result": {"marked": False, "note": ""}}
 
 
+STARTED = ("start", "--attach")
+
+
 def migration(host: Host, code: int = 0, out: str = "", error: str = "", **after: Any) -> None:
     """A migration that says `out` and ends with `code`."""
     host.agent("marked", NOT_DONE)
     missing = {"error": f"No such container: {MIGRATION}", "code": 1}
     ended = {"out": inspected(MIGRATION, status="exited", code=code, **after)}
     host.answers("container", "inspect", MIGRATION, then=(ended,), **missing)
+    host.answers(*STARTED, MIGRATION, out=out, error=error, code=code)
     host.answers("logs", "--follow", MIGRATION, out=out, error=error)
     host.answers("wait", MIGRATION, out=f"{code}\n")
 
@@ -103,7 +107,7 @@ def test_a_migration_joins_its_other_networks_before_it_starts(host: Host) -> No
     host.step("migrate", MIGRATE)
     verbs = [call["argv"][0] for call in host.calls() if call["argv"][0] != "container"]
     done = [verb for verb in verbs if verb != "exec"]
-    assert done == ["create", "network", "start", "logs", "rm"]
+    assert done == ["create", "network", "start", "rm"]
 
 
 def test_a_done_migration_is_marked(host: Host) -> None:
@@ -115,7 +119,8 @@ def test_a_done_migration_is_marked(host: Host) -> None:
 def test_a_migration_that_was_done_is_not_done_again(host: Host) -> None:
     host.agent("marked", {"result": {"marked": True, "note": "2.0 s"}})
     assert host.step("migrate", MIGRATE).out == f"already migrated for {KEY} (2.0 s)\n"
-    assert not host.calls("create")
+    assert not host.calls("start")
+    assert len(host.calls("create")) == len(host.calls("rm"))
 
 
 def test_a_failed_migration_says_what_holds_and_what_to_do(host: Host) -> None:
@@ -185,7 +190,7 @@ def test_a_migration_that_ran_out_of_memory_says_so(host: Host) -> None:
 
 def test_a_migration_that_takes_too_long_is_stopped(host: Host) -> None:
     migration(host)
-    host.answers("logs", "--follow", MIGRATION, sleep=20)
+    host.answers(*STARTED, MIGRATION, sleep=20)
     ran = host.step("migrate", MIGRATE.model_copy(update={"timeout": 1}))
     assert ran.error.startswith("The migration was not over after 1 s and was stopped (")
     assert host.calls("stop")
@@ -207,7 +212,8 @@ def test_a_backup_that_goes_on_for_long_stops_the_deploy_before_anything_is_migr
     host.answers("lock", out="busy\n", then=({"out": "\n"},))
     ran = host.step("migrate", MIGRATE)
     assert ran.error.startswith("A backup of ytempire has been under way for 10 minutes")
-    assert not host.calls("create")
+    assert not host.calls("start")
+    assert host.calls("rm")
 
 
 def test_an_earlier_run_s_migration_is_waited_for(host: Host) -> None:
@@ -253,9 +259,9 @@ def test_a_stranger_s_container_is_never_removed(host: Host) -> None:
 
 def test_a_signal_stops_a_migration_in_order(host: Host, eventually: Any) -> None:
     migration(host)
-    host.answers("logs", "--follow", MIGRATION, sleep=20)
+    host.answers(*STARTED, MIGRATION, sleep=20)
     process = host.begin("migrate", MIGRATE)
-    eventually(lambda: bool(host.calls("logs", "--follow")))
+    eventually(lambda: bool(host.calls(*STARTED)))
     process.terminate()
     _, error = process.communicate(timeout=8)
     assert process.returncode == 130
@@ -278,7 +284,7 @@ def dump(host: Host, out: str = "", code: int = 0) -> None:
     missing = {"error": f"No such container: {DUMP}", "code": 1}
     ended = {"out": inspected(DUMP, status="exited", code=code)}
     host.answers("container", "inspect", DUMP, then=(ended,), **missing)
-    host.answers("logs", "--follow", DUMP, out=out or REPORT.format(before=""))
+    host.answers(*STARTED, DUMP, out=out or REPORT.format(before=""), code=code)
     host.answers("wait", DUMP, out=f"{code}\n")
 
 
@@ -304,7 +310,7 @@ def noted(host: Host, note: str, migrated: bool) -> Ran:
 def test_a_fresh_dump_of_an_earlier_run_is_enough(host: Host) -> None:
     note = dumps.name(datetime.now(UTC) - timedelta(minutes=50), "1.1.0+bbbbbbbbbbbb")
     assert noted(host, note, migrated=False).out == f"already backed up for {KEY} ({note})\n"
-    assert not host.calls("create")
+    assert not host.calls("start")
 
 
 @pytest.mark.parametrize("note", ["20250102T030405Z-1.1.0+bbbbbbbbbbbb.dump, 1 kB", "no time"])

@@ -15,12 +15,12 @@ from ops.switch.config import SwitchConfig
 from rollout import steps
 from rollout.edge import RUN_SH, EdgeConfig, config_hash, render_nginx
 from rollout.names import (
+    BROKER_DATABASE,
     EDGE_HTTP_PORT,
     EDGE_HTTPS_PORT,
     EDGE_STATUS_PORT,
     address,
 )
-from rollout.settings import BROKER_DATABASE
 
 NGINX_UID = "101:101"
 EDGE_PATH = "/etc/nginx/edge"

@@ -16,7 +16,8 @@ from rollout import steps
 from rollout.names import COLOUR_LABEL, PART_LABEL, RELEASE_LABEL, STACK_LABEL, address
 from rollout.plan import DeclaredSlot, Plan
 from rollout.release import container_environment, missing_secrets
-from rollout.state import Record, Release
+from rollout.shapes import Release
+from rollout.steps import Parameters
 
 WORKER_CHECK_SECONDS = 60
 # A worker holds a connection to its broker (port 6379 is 18EB, 01 is established). Celery's own
@@ -196,8 +197,9 @@ class ReleaseSlot(pulumi.ComponentResource):
                 stop_seconds=site.settings.edge.request_timeout,
                 # The claim waited until nginx's old processes had got their answers.
                 idle=True,
-                # It meets the new schema only: the step that waits for it starts it.
-                starts=False,
+                # It meets the new schema only: the step that waits for it starts it. What comes
+                # back of a slot that is kept has no step before it.
+                starts=self._slot.frozen,
                 colour=colour,
                 release=release.identity,
                 hosts=datastores(site),
@@ -285,7 +287,7 @@ class ReleaseSlot(pulumi.ComponentResource):
     def _step(
         self,
         what: str,
-        parameters: Record,
+        parameters: Parameters,
         after: list[pulumi.Resource],
         secrets: dict[str, str] | None = None,
     ) -> command.local.Command:

@@ -11,8 +11,7 @@ import pulumi_command as command
 
 from rollout.names import PARAMETERS
 from rollout.settings import Settings
-from rollout.state import Record
-from rollout.steps import REDACT, STACK, WEBHOOK
+from rollout.steps import REDACT, STACK, WEBHOOK, Parameters
 
 # What a step is told, as against `triggers`, which decides whether it runs anew.
 DESCRIPTION = ["create", "environment", "logging"]
@@ -21,7 +20,7 @@ EVERYTHING = [*DESCRIPTION, "triggers"]
 
 def step(
     name: str,
-    parameters: Record,
+    parameters: Parameters,
     settings: Settings,
     opts: pulumi.ResourceOptions,
     *,
@@ -37,7 +36,7 @@ def step(
     that must not be in that.
     """
     environment: dict[str, pulumi.Input[str]] = {
-        PARAMETERS: parameters.model_dump_json(),
+        PARAMETERS: parameters.json(),
         STACK: settings.stack,
         "DOCKER_HOST": settings.deployment.docker_host,
     }
@@ -62,6 +61,6 @@ def command_line(step: str) -> str:
     return f"exec ytops-step {step}"
 
 
-def verb(model: type[Record]) -> str:
+def verb(model: type[Parameters]) -> str:
     """`WorkersAnswer` is `ytops-step workers-answer`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", model.__name__).lower()

@@ -10,8 +10,8 @@ import pulumi_command as command
 from components.site import Site
 from components.step import DESCRIPTION, step
 from rollout import steps
+from rollout.names import CACHE_DATABASE
 from rollout.plan import Plan
-from rollout.settings import CACHE_DATABASE
 
 
 class BlueGreenSwitch(pulumi.ComponentResource):

@@ -38,7 +38,8 @@ from rollout.names import Names, marker, store_of
 from rollout.plan import DeclaredSlot, Plan, plan
 from rollout.release import ImageIdentity, image_tag, missing_secrets, wanted_release
 from rollout.settings import Settings, SettingsError
-from rollout.state import HostState, Release, Slot
+from rollout.shapes import Release
+from rollout.state import HostState, Slot
 from rollout.steps import Maintenance
 
 

@@ -24,7 +24,7 @@ from rollout import contract
 from rollout.contract import Confinement, Crews, Finding, Item, Stopped
 from rollout.edge import UPSTREAM_IDLE_SECONDS
 from rollout.names import PART_LABEL, RELEASE_LABEL, STACK_LABEL, Colour, Names, node
-from rollout.state import Release
+from rollout.shapes import Release
 
 ASK_SECONDS = 10
 INSPECT_SECONDS = 10  # until workers have answered; Celery returns as soon as all have

@@ -8,6 +8,9 @@ OpsError                 something a person can act on: what, where, and the nex
 
 from __future__ import annotations
 
+# Of a failure of a release's own that its predecessor shares.
+NOT_BLAMED = "the fault is not this release's alone, so it is not withdrawn"
+
 
 class OpsError(Exception):
     """A failure to be shown as one message, never as a traceback."""

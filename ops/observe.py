@@ -20,15 +20,8 @@ from ops.errors import OpsError
 from rollout.edge import ACTIVE_CONF, TURNED, read_active
 from rollout.names import PART_LABEL, RELEASE_LABEL, STACK_LABEL, Names, node
 from rollout.plan import View
-from rollout.state import (
-    HISTORY_FILE,
-    STATE_FILE,
-    WORKERS_FILE,
-    Event,
-    HostState,
-    Pointer,
-    Workers,
-)
+from rollout.shapes import Pointer
+from rollout.state import HISTORY_FILE, STATE_FILE, WORKERS_FILE, Event, HostState, Workers
 
 if TYPE_CHECKING:
     from rollout.release import ImageIdentity

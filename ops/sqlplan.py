@@ -15,7 +15,7 @@ from ops.docker import Docker
 from ops.errors import OpsError
 from ops.steps._one_shot import OneShot, run
 from rollout.names import PART_LABEL, STACK_LABEL, Names
-from rollout.state import Release
+from rollout.shapes import Release
 
 MIGRATE = "migrate"
 SECONDS = 60

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy, Severity
 
 from policies.plan import carried
@@ -22,7 +23,7 @@ from rollout.items import Item, refusal
 def items(gate: Subject) -> tuple[Item, ...]:
     """What the gate carries; nothing of any other step."""
     plan = carried(gate) or {}
-    return tuple(Item.model_validate(item) for item in plan.get("checklist", ()))
+    return tuple(msgspec.convert(item, Item) for item in plan.get("checklist", ()))
 
 
 def is_ready_for_the_night(gate: Subject) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pulumi_policy import ResourceValidationPolicy, Severity
 from policies.rule import Check, Subject, rule
 from policies.steps import COMMAND
 from rollout.names import GATE, PARAMETERS
-from rollout.plan import MOVES_TRAFFIC
+from rollout.steps import MOVES_TRAFFIC
 
 Plan = dict[str, Any]
 

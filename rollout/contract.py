@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rollout.edge import UPSTREAM_IDLE_SECONDS
-from rollout.state import Release
+from rollout.shapes import Release
 
 PAGE = "docs/backend-contract.md"
 IMAGE, ENVIRONMENT, ENDPOINTS, JOBS = "The image", "Environment", "Endpoints", "Jobs"

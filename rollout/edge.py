@@ -32,7 +32,8 @@ from rollout.names import (
     EDGE_HTTPS_PORT,
     EDGE_STATUS_PORT,
 )
-from rollout.state import Pointer, Record, Release
+from rollout.shapes import Pointer, Release
+from rollout.state import Record
 
 EDGE_ROOT = "/etc/nginx/edge"  # the edge volume as nginx sees it
 NGINX_CONF = "nginx.conf"

@@ -7,9 +7,10 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from urllib.parse import quote
 
-from rollout.state import Release
+from rollout.shapes import Release
 
 FINGERPRINT_LENGTH = 12
 KEY = "fingerprintKey"  # its own hash says whether two hashes can be compared at all
@@ -22,7 +23,9 @@ def fingerprint(release: Release, secrets: Mapping[str, str], key: str) -> str:
     Secret values enter through an HMAC with `key`, so that the fingerprint tells that a password
     changed and nothing about it. The tag does not count: the digest says what runs.
     """
-    body = release.model_dump(mode="json", exclude={"fingerprint", "tag", "secrets"})
+    body = asdict(release)
+    for name in ("fingerprint", "tag", "secrets"):
+        del body[name]
     used = sorted(referenced(release.environment))
     body["secrets"] = {name: secrets[name] for name in used}
     return _keyed(json.dumps(body, sort_keys=True, separators=(",", ":")), key)

@@ -6,11 +6,12 @@ Apart from `rollout/checklist.py`, which judges: every step's program reads this
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from rollout.state import Record
+from rollout.shapes import Shape
 
 Severity = Literal["low", "medium", "high", "critical"]
 
@@ -24,7 +25,8 @@ class Status(StrEnum):
     WAIVED = "waived"
 
 
-class Item(Record):
+@dataclass(frozen=True, kw_only=True)
+class Item(Shape):
     """One line of the checklist: what it says, how it stands, and what to do about it.
 
     `required`: a deploy stops unless it passes or was waived. `waived_by` is the change that lets

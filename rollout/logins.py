@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rollout.fingerprint import referenced
-from rollout.state import Release
+from rollout.shapes import Release
 
 Turn = Literal["a", "b"]
 

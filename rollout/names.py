@@ -17,6 +17,10 @@ RELEASE_LABEL = "ytempire.release"
 # How many processes a container may have: the provider can't say it to Docker.
 PIDS_LABEL = "ytempire.pids"
 
+# Redis' logical databases.
+BROKER_DATABASE = 0
+CACHE_DATABASE = 1
+
 # The containers that outlive every deploy: only a maintenance replaces them.
 DATASTORES = frozenset({"postgres", "redis"})
 EDGE = frozenset({"nginx"})

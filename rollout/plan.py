@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rollout.names import COLOURS, Colour, other
-from rollout.state import HostState, Pointer, Release, Slot, Wanted
-
-Action = Literal["nothing", "keep", "switch", "deploy", "refuse"]
-MOVES_TRAFFIC = ("switch", "deploy")
+from rollout.shapes import Pointer, Release, Wanted
+from rollout.state import HostState, Slot
+from rollout.steps import MOVES_TRAFFIC, Action
 
 
 @dataclass(frozen=True)

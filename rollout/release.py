@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rollout.fingerprint import fingerprint, referenced, resolve, secret_hashes
-from rollout.settings import BROKER_DATABASE, CACHE_DATABASE, Settings
-from rollout.state import Limits, Release
+from rollout.names import BROKER_DATABASE, CACHE_DATABASE
+from rollout.settings import Settings
+from rollout.shapes import Limits, Release
 
 # Beat only sends messages; its size does not follow the application's.
 BEAT_LIMITS = Limits(memory=512, cpus=0.5, pids=64)
@@ -55,13 +56,12 @@ def wanted_release(settings: Settings, image: ImageIdentity) -> Release:
         media_path=backend.media_path,
     )
     key = settings.deployment.fingerprint_key
-    marks = {
-        "fingerprint": fingerprint(release, settings.secrets, key),
-        "secrets": secret_hashes(
-            {store.current.key: store.current.password for store in settings.datastores}, key
-        ),
-    }
-    return release.model_copy(update=marks)
+    stores = {store.current.key: store.current.password for store in settings.datastores}
+    return replace(
+        release,
+        fingerprint=fingerprint(release, settings.secrets, key),
+        secrets=secret_hashes(stores, key),
+    )
 
 
 def container_environment(release: Release, secrets: Mapping[str, str]) -> dict[str, str]:

@@ -33,11 +33,9 @@ from rollout import mistakes
 from rollout.fingerprint import referenced
 from rollout.logins import Login, Logins, Turn, second
 from rollout.names import MAX_STACK_LENGTH
-from rollout.state import Health, Limits
+from rollout.shapes import Health, Limits
 from rollout.window import Window
 
-CACHE_DATABASE = 1
-BROKER_DATABASE = 0
 REDIS_USER = "app"
 REPLICATION_USER = "replicator"
 

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rollout.names import Colour
+from rollout.shapes import Pointer, Release, Wanted
 
 STATE_FILE = "state.json"
 HISTORY_FILE = "history.jsonl"
@@ -24,72 +25,6 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class Limits(Record):
-    """What one container may use. `memory` in MB, `cpus` in cores, `pids` in processes."""
-
-    memory: int
-    cpus: float
-    pids: int
-
-
-class Health(Record):
-    """Docker's health check of the app, in seconds (manual 7.1: 30/10/3)."""
-
-    path: str
-    interval: int
-    timeout: int
-    retries: int
-    start_period: int
-
-
-class Wanted(Record):
-    """What the configuration asks for: a version, and the fingerprint it has with this config."""
-
-    version: str
-    fingerprint: str
-
-    @property
-    def identity(self) -> str:
-        return f"{self.version}+{self.fingerprint}"
-
-
-class Release(Record):
-    """All that is needed to declare a release's containers again, secrets by reference.
-
-    `environment` values may hold `${name}`: the secret of that name, filled in when a container
-    is declared. `image` is what Docker runs (name@digest, or an image id for a local image).
-    """
-
-    version: str
-    fingerprint: str
-    image: str
-    tag: str
-    digest: str
-    environment: dict[str, str]
-    port: int
-    health: Health
-    endpoints: tuple[str, ...]
-    status_path: str
-    app_command: tuple[str, ...]
-    worker_command: tuple[str, ...]
-    beat_command: tuple[str, ...]
-    migrate_command: tuple[str, ...]
-    queues: tuple[str, ...]
-    worker_replicas: int
-    worker_stop_seconds: int
-    app_limits: Limits
-    worker_limits: Limits
-    beat_limits: Limits
-    user: str
-    media_path: str
-    secrets: dict[str, str] = Field(default_factory=dict)
-    """Keyed hashes of the datastores' passwords, to tell whether it was started with others."""
-
-    @property
-    def identity(self) -> str:
-        return f"{self.version}+{self.fingerprint}"
-
-
 class Slot(Record):
     """One slot's occupant. `claim` numbers the occupancy: the same release deployed again later
     has another. `ready` once its app and workers passed every check beside the live one."""
@@ -98,13 +33,6 @@ class Slot(Record):
     claim: int
     status: Literal["preparing", "ready"] = "preparing"
     was_live: bool = False
-
-
-class Pointer(Record):
-    """Where traffic is."""
-
-    colour: Colour
-    identity: str
 
 
 class Withdrawal(Record):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+import msgspec
 
 from rollout.items import Item
 from rollout.names import Colour, Names
-from rollout.state import Pointer, Record, Release, Wanted
+from rollout.shapes import Pointer, Release, Wanted
 
 # The variables of every step, besides its parameters: the stack's name, and two secrets, the
 # webhook and (of steps that show logs) a JSON list of what may not be shown.
@@ -24,7 +24,18 @@ REDACT = "REDACT"
 LOGINS = "LOGINS"
 
 
-class GateSlot(Record):
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one step takes."""
+
+    def json(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+
+Action = Literal["nothing", "keep", "switch", "deploy", "refuse"]
+MOVES_TRAFFIC = ("switch", "deploy")
+
+
+class GateSlot(Parameters, frozen=True):
     """A slot as the plan declares it; `frozen`: as it was started."""
 
     colour: Colour
@@ -33,14 +44,14 @@ class GateSlot(Record):
     frozen: bool
 
 
-class Maintenance(Record):
+class Maintenance(Parameters, frozen=True):
     """The change under which a run may replace what no deploy does, and whose word that is."""
 
     change: str
     word: str
 
 
-class Gate(Record):
+class Gate(Parameters, frozen=True):
     """Everything that changes production depends on it. `draining` and the keys of `withdrawn` are
     identities, its values the switches that withdrew them. `checklist` is empty where nobody asks
     for it: of a rollback, a repair, a stack that is not held to it."""
@@ -53,13 +64,13 @@ class Gate(Record):
     kind: Literal["deploy", "rollback"] = "deploy"
     slots: tuple[GateSlot, ...] = ()
     draining: tuple[str, ...] = ()
-    withdrawn: dict[str, int] = Field(default_factory=dict)
+    withdrawn: dict[str, int] = msgspec.field(default_factory=dict)
     reinstate: str = ""
     checklist: tuple[Item, ...] = ()
     maintenance: Maintenance | None = None
 
 
-class Claim(Record):
+class Claim(Parameters, frozen=True):
     """Take the idle slot for a release; later steps of an overtaken run are refused."""
 
     switch: str
@@ -69,7 +80,7 @@ class Claim(Record):
     live: Pointer | None
 
 
-class Backup(Record):
+class Backup(Parameters, frozen=True):
     """A `pg_dump` of `database` to `volume`, listed back, before anything is changed. `hosts`:
     addresses by name, because Docker's DNS forgets who outlives a restart of the engine. `live`:
     the release that serves; beside one, an empty database is a wrong one.
@@ -80,18 +91,18 @@ class Backup(Record):
     image: str
     postgres: str
     network: str
-    hosts: dict[str, str] = Field(default_factory=dict)
     volume: str
     database: str
     user: str
     colour: Colour
     key: str
+    hosts: dict[str, str] = msgspec.field(default_factory=dict)
     live: str = ""
     stale: str = ""
     """An earlier dump for this key, too old by now. Naming it makes the engine run the step."""
 
 
-class Image(Record):
+class Image(Parameters, frozen=True):
     """The release's image, on the host, with the digest that the plan was made from."""
 
     tag: str
@@ -99,7 +110,7 @@ class Image(Record):
     digest: str
 
 
-class Migrate(Record):
+class Migrate(Parameters, frozen=True):
     """The migrations, in a one-shot container of the new image. Secrets: the app's variables,
     under their own names; `variables` lists which to pass on. What was applied is read off
     `migrations_table` of the database in the container `postgres` (empty: of no interest).
@@ -109,7 +120,6 @@ class Migrate(Record):
     container: str
     image: str
     networks: tuple[str, ...]
-    hosts: dict[str, str] = Field(default_factory=dict)
     command: tuple[str, ...]
     variables: tuple[str, ...]
     user: str
@@ -124,9 +134,10 @@ class Migrate(Record):
     migrations_table: str
     colour: Colour
     key: str
+    hosts: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Awake(Record):
+class Awake(Parameters, frozen=True):
     """Start those of the kept slots' containers that stand still. `app` is the live one, or empty;
     `waits`: until it is healthy, because no traffic moves in this run. `limits`: how many processes
     containers may have that have no limit."""
@@ -138,7 +149,7 @@ class Awake(Record):
     timeout: int
 
 
-class Healthy(Record):
+class Healthy(Parameters, frozen=True):
     """Wait until Docker calls the container healthy; on failure show its last lines, and stop it
     when `stops` says so and no traffic goes there."""
 
@@ -147,7 +158,7 @@ class Healthy(Record):
     stops: bool = True
 
 
-class WorkersAnswer(Record):
+class WorkersAnswer(Parameters, frozen=True):
     """Wait until every worker answers Celery's ping, paused. `beat`: its container runs, too; empty
     where there is none."""
 
@@ -157,7 +168,7 @@ class WorkersAnswer(Record):
     timeout: int
 
 
-class Verify(Record):
+class Verify(Parameters, frozen=True):
     """Ask the idle slot itself: endpoints, version, fingerprint. Then it counts as ready."""
 
     switch: str
@@ -168,7 +179,7 @@ class Verify(Record):
     timeout: int
 
 
-class Watch(Record):
+class Watch(Parameters, frozen=True):
     """How long, and by what limits, a switched release is watched before it is confirmed."""
 
     seconds: int
@@ -177,7 +188,7 @@ class Watch(Record):
     min_requests: int
 
 
-class Services(Record):
+class Services(Parameters, frozen=True):
     """The five services of the manual's post-deployment check, by container."""
 
     nginx: str
@@ -204,7 +215,7 @@ def services_of(
     )
 
 
-class Switch(Record):
+class Switch(Parameters, frozen=True):
     """Move web, consumption and beat together; verify; watch; confirm or move all back. `claim`:
     the occupancy of the target's slot."""
 
@@ -220,7 +231,7 @@ class Switch(Record):
     boot_timeout: int
 
 
-class Cache(Record):
+class Cache(Parameters, frozen=True):
     """Flush the cache's logical database, and only that. Secret: REDISCLI_AUTH."""
 
     redis: str
@@ -229,7 +240,7 @@ class Cache(Record):
     serial: int
 
 
-class Notify(Record):
+class Notify(Parameters, frozen=True):
     """Tell the webhook of switch `serial`, in the words of the host that made it. Secret: WEBHOOK
     (empty: nobody is told)."""
 
@@ -238,7 +249,7 @@ class Notify(Record):
     serial: int
 
 
-class Files(Record):
+class Files(Parameters, frozen=True):
     """Write files into a volume through a one-shot container of `image`. Secret: FILES, a JSON
     object of name to text. `server` takes them afterwards, when it runs, but for a WAL receiver and
     the scheduler, which read them by themselves; Redis' new `maxmemory` and the users of its
@@ -254,7 +265,7 @@ class Files(Record):
     users: str = ""
 
 
-class Drives(Record):
+class Drives(Parameters, frozen=True):
     """The places on the host that backups are kept in belong to `user`: folders, which have to be
     there, and volumes, which are made."""
 
@@ -264,7 +275,7 @@ class Drives(Record):
     drives: tuple[str, ...]
 
 
-class EdgeFiles(Record):
+class EdgeFiles(Parameters, frozen=True):
     """nginx's configuration and certificate, through the switch. Secret: FILES, as above."""
 
     switch: str
@@ -273,7 +284,7 @@ class EdgeFiles(Record):
     self_signed: bool
 
 
-class Roles(Record):
+class Roles(Parameters, frozen=True):
     """The database's roles. Everything belongs to `user`, whichever login made it; those that
     `may_log_in` get their passwords, `locked` lose theirs and their sessions. Secrets: LOGINS (a
     JSON object of role to password), REPLICATION_PASSWORD."""

@@ -21,7 +21,7 @@ from ops.verbs.verify import services
 from ops.verify import Check, check
 from rollout.edge import RELEASE_HEADER
 from rollout.names import EDGE_HTTP_PORT, address, node
-from rollout.state import Pointer, Release
+from rollout.shapes import Pointer, Release
 
 ENDPOINT_SECONDS = 30
 COMMAND_SECONDS = 120

@@ -11,7 +11,7 @@ from ops.docker import LOG_LINES
 from ops.rehearsal.scratch import Scratch
 from ops.rehearsal.watching import log_lines, log_since
 from rollout.migrations import Trouble, troubles
-from rollout.state import Release
+from rollout.shapes import Release
 
 POLL_SECONDS = 0.3
 PATIENCE_SECONDS = 30  # on a busy host the copy comes last; how fast it answers says nothing

@@ -28,7 +28,7 @@ from rollout.names import PART_LABEL, STACK_LABEL, Names
 from rollout.postgres import hba, postgresql_conf
 from rollout.release import container_environment
 from rollout.settings import REPLICATION_USER, Postgres, Settings
-from rollout.state import Release
+from rollout.shapes import Release
 
 PART = "rehearsal"
 OWNER_LABEL = "ytempire.rehearsal"

@@ -22,7 +22,7 @@ from ops.verbs._paper import when
 from rollout import dumps, migrations, steps
 from rollout.migrations import Column
 from rollout.records import Evidence, Rehearsal, Schema, Statement, Status, TableLock
-from rollout.state import Release
+from rollout.shapes import Release
 
 MIGRATION_SECONDS = 1800  # what a deploy gives them
 SOURCE = "ytops rehearse"

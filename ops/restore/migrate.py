@@ -16,7 +16,7 @@ from ops.steps.migrate import STOP_SIGNAL
 from rollout.names import PART_LABEL, RELEASE_LABEL, STACK_LABEL, Names, address
 from rollout.release import container_environment
 from rollout.settings import Settings
-from rollout.state import Release
+from rollout.shapes import Release
 
 URL = "DATABASE_URL"
 TIMEOUT_SECONDS = 1800

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Literal, Protocol, cast
 
+import msgspec
+
 from ops.docker import Say
 from ops.errors import OpsError
 from ops.parent import end_with_parent
@@ -20,11 +22,11 @@ from ops.steps._signals import Stopped, listening
 from ops.steps._voice import Voice
 from rollout import steps
 from rollout.names import PARAMETERS
-from rollout.state import Record
+from rollout.steps import Parameters
 
 STOPPED_CODE = 130
 
-STEPS: dict[str, type[Record]] = {
+STEPS: dict[str, type[Parameters]] = {
     "gate": steps.Gate,
     "claim": steps.Claim,
     "backup": steps.Backup,
@@ -45,7 +47,7 @@ STEPS: dict[str, type[Record]] = {
 
 
 class _Step(Protocol):
-    def run(self, parameters: Record, say: Say) -> None: ...
+    def run(self, parameters: Parameters, say: Say) -> None: ...
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,18 +81,12 @@ def _run(name: str, voice: Voice) -> None:
     step.run(parameters, voice.say)
 
 
-def _parameters(model: type[Record]) -> Record:
-    from pydantic import ValidationError
-
+def _parameters(model: type[Parameters]) -> Parameters:
     try:
-        return model.model_validate_json(os.environ.get(PARAMETERS, ""))
-    except ValidationError as error:
-        mistakes = "; ".join(
-            f"{'.'.join(str(key) for key in mistake['loc']) or PARAMETERS}: {mistake['msg']}"
-            for mistake in error.errors(include_input=False, include_url=False)
-        )
+        return msgspec.json.decode(os.environ.get(PARAMETERS, ""), type=model)
+    except msgspec.DecodeError as error:
         raise OpsError(
-            f"The variable {PARAMETERS} does not hold what {model.__name__} takes: {mistakes}"
+            f"The variable {PARAMETERS} does not hold what {model.__name__} takes: {error}"
         ) from None
 
 

@@ -6,7 +6,7 @@ import os
 
 from ops.docker import Answer, Docker, Say
 from ops.errors import StepFailed
-from rollout.settings import BROKER_DATABASE
+from rollout.names import BROKER_DATABASE
 from rollout.steps import Cache
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ops.agent import Session, who
 from ops.docker import Docker, Say
 from rollout.steps import Claim
@@ -11,7 +13,10 @@ def run(parameters: Claim, say: Say) -> None:
     with Session(Docker(), parameters.switch, say) as session:
         session.ask(
             "claim",
-            **parameters.model_dump(mode="json", include={"colour", "release", "claim", "live"}),
+            colour=parameters.colour,
+            release=asdict(parameters.release),
+            claim=parameters.claim,
+            live=asdict(parameters.live) if parameters.live else None,
             who=who(),
         )
     live = parameters.live

@@ -8,8 +8,7 @@ from __future__ import annotations
 from ops.docker import Say
 from ops.errors import OpsError
 from rollout.items import blocking, refusal, waived
-from rollout.plan import MOVES_TRAFFIC
-from rollout.steps import Gate
+from rollout.steps import MOVES_TRAFFIC, Gate
 
 
 def run(parameters: Gate, say: Say) -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
+
+from msgspec import structs
 
 from ops import verify
 from ops.agent import Lost, Result, Session, who
 from ops.docker import Container, Docker, Say, elapsed
-from ops.errors import OpsError, StepFailed, SwitchRefused
+from ops.errors import NOT_BLAMED, OpsError, StepFailed, SwitchRefused
 from ops.steps._boot import STARTING, await_healthy, ensure_running
 from ops.steps._idle import is_idle
 from ops.steps._signals import Stopped
-from ops.switch.protocol import NOT_BLAMED
 from rollout.names import Names, node
-from rollout.state import Pointer
+from rollout.shapes import Pointer
 from rollout.steps import STACK, Switch
 
 # The agent takes up to its worker, reload and worker time-outs, 5 s each, to move back.
@@ -84,11 +86,18 @@ class _Attempt:
             raise
 
     def _begin(self, session: Session) -> Result:
-        wanted = self._parameters.model_dump(
-            mode="json", include={"serial", "target", "claim", "source", "asked", "kind"}
+        asked = self._parameters
+        return session.begin(
+            serial=asked.serial,
+            target=asdict(asked.target),
+            claim=asked.claim,
+            source=asdict(asked.source) if asked.source else None,
+            asked=asdict(asked.asked),
+            kind=asked.kind,
+            who=who(),
+            why=os.environ.get("YTOPS_WHY", ""),
+            fences=self._fences,
         )
-        why = os.environ.get("YTOPS_WHY", "")
-        return session.begin(**wanted, who=who(), why=why, fences=self._fences)
 
     def _check(self, session: Session) -> None:
         checks = verify.check(self._parameters.services, session)
@@ -116,7 +125,7 @@ class _Attempt:
         """Have it judged by what it serves; the figures in words."""
         if not self._parameters.watch.seconds:
             return "not watched"
-        seen = session.ask("watch", token=token, **self._parameters.watch.model_dump())
+        seen = session.ask("watch", token=token, **structs.asdict(self._parameters.watch))
         note = (
             f"watched for {seen['seconds']:.0f} s: {seen['requests']} requests, "
             f"{seen['errors']} errors, p95 {seen['p95_ms']:.0f} ms"
@@ -190,7 +199,7 @@ def _answers(session: Session, parameters: Switch, app: Container) -> bool:
 
 def _is_confirmed(parameters: Switch, answer: Result) -> bool:
     state = answer["state"]
-    target = parameters.target.model_dump()
+    target = asdict(parameters.target)
     return (
         state["pending"] is None
         and state["confirmed"] == parameters.serial

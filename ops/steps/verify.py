@@ -23,6 +23,8 @@ def run(parameters: Verify, say: Say) -> None:
             ) from None
         session.ask(
             "ready",
-            **parameters.model_dump(include={"colour", "identity", "claim"}),
+            colour=parameters.colour,
+            identity=parameters.identity,
+            claim=parameters.claim,
         )
     say(f"{parameters.identity} in {parameters.colour} answers as it must: ready")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from ops.errors import SwitchRefused
@@ -182,7 +183,7 @@ class Agent:
         edge = self._switch.edge_pointer()
         return {
             "state": self._store.state.model_dump(mode="json"),
-            "edge": edge.model_dump() if edge else None,
+            "edge": asdict(edge) if edge else None,
             "workers": self._workers.report().model_dump(mode="json"),
         }
 

@@ -22,7 +22,7 @@ from ops.switch import files
 from ops.switch.config import Clock, SwitchConfig
 from ops.switch.probes import Answer
 from rollout import edge as conf
-from rollout.state import Pointer, Release
+from rollout.shapes import Pointer, Release
 
 log = logging.getLogger(__name__)
 

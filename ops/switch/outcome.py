@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ops.errors import SwitchRefused
 from ops.switch.protocol import Begin
-from rollout.state import Event, HostState, Pending, Pointer, Withdrawal
+from rollout.shapes import Pointer
+from rollout.state import Event, HostState, Pending, Withdrawal
 
 WITHDRAWN_KEPT = 50  # longer than any stack file stays behind
 

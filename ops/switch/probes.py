@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ops.switch.config import Clock, SwitchConfig
 from rollout.names import EDGE_HTTP_PORT, EDGE_HTTPS_PORT, EDGE_STATUS_PORT, Colour
-from rollout.state import Release
+from rollout.shapes import Release
 
 PAUSE_SECONDS = 0.5  # between rounds, as in the watch
 BODY_LIMIT = 1 << 20

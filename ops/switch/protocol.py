@@ -11,10 +11,8 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from rollout.names import Colour
-from rollout.state import Pointer, Record, Release, Wanted
-
-# Of a failure of a release's own that its predecessor shares.
-NOT_BLAMED = "the fault is not this release's alone, so it is not withdrawn"
+from rollout.shapes import Pointer, Release, Wanted
+from rollout.state import Record
 
 
 class Ask(Record):

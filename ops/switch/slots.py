@@ -8,7 +8,8 @@ from ops.errors import SwitchRefused
 from ops.switch.outcome import place
 from ops.switch.protocol import Claim, Ready
 from rollout.names import other
-from rollout.state import HostState, Pointer, Slot
+from rollout.shapes import Pointer
+from rollout.state import HostState, Slot
 
 # A release in no slot may still have workers that drain, and be declared for as long.
 RELEASES_KEPT = 10

@@ -14,17 +14,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, Protocol
 
-from ops.errors import OpsError, SwitchRefused
+from ops.errors import NOT_BLAMED, OpsError, SwitchRefused
 from ops.switch import outcome
 from ops.switch import watch as watching
 from ops.switch.config import Clock, SwitchConfig
 from ops.switch.probes import ProbeFailed
-from ops.switch.protocol import NOT_BLAMED, Abort, Begin, Caller, Confirm, Watch
+from ops.switch.protocol import Abort, Begin, Caller, Confirm, Watch
 from ops.switch.state_store import StateStore
 from rollout.dumps import noted
 from rollout.edge import Active
 from rollout.names import Colour, marker
-from rollout.state import Event, HostState, Pending, Pointer, Release
+from rollout.shapes import Pointer, Release
+from rollout.state import Event, HostState, Pending
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from ops.switch import files
 from ops.switch.celery_control import BrokerDown, Control
 from ops.switch.config import Clock, SwitchConfig, seconds_since
 from rollout.names import node
-from rollout.state import WORKERS_FILE, HostState, Release, Workers, WorkerState
+from rollout.shapes import Release
+from rollout.state import WORKERS_FILE, HostState, Workers, WorkerState
 
 log = logging.getLogger(__name__)
 

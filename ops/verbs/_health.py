@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ops.verbs._containers import Seen
 from ops.verbs._look import Look
-from rollout.state import Pointer, Release
+from rollout.shapes import Pointer, Release
 
 NO_CONTAINER = Seen("", "gone")
 

@@ -16,7 +16,8 @@ from rollout.dumps import stamp_of
 from rollout.names import node
 from rollout.records import Restored
 from rollout.restores import REMEMBERED
-from rollout.state import Event, HostState, Pointer
+from rollout.shapes import Pointer
+from rollout.state import Event, HostState
 
 # The agent asks all workers every few seconds; older than this, it has stopped asking.
 STALE_SECONDS = 60
@@ -166,7 +167,7 @@ def report(look: Look) -> dict[str, Any]:
         "unknown": look.unknown,
         "address": look.address,
         "edge": asdict(look.answer) if look.answer else None,
-        "live": pointer.model_dump() if pointer else None,
+        "live": asdict(pointer) if pointer else None,
         "since": (since(look.observation, pointer) or None)
         if look.observation and pointer
         else None,

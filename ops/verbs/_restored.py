@@ -17,10 +17,11 @@ from ops.verbs._place import Place
 from ops.verbs._transfer import Transfer
 from ops.verbs.rehearse import line
 from ops.verbs.verify import all_checks, table
+from rollout.names import CACHE_DATABASE
 from rollout.records import Restored
 from rollout.restores import remembered
-from rollout.settings import CACHE_DATABASE, Settings
-from rollout.state import Pointer, Release
+from rollout.settings import Settings
+from rollout.shapes import Pointer, Release
 
 # The application's connections were ended: each finds out at its next question.
 VERIFY_SECONDS = 30

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from ops.agent import Session, who
@@ -37,7 +37,7 @@ from rollout.logins import keys_of
 from rollout.names import other
 from rollout.plan import View
 from rollout.settings import Settings
-from rollout.state import Release
+from rollout.shapes import Release
 
 GOES_ON = "The rotation is not over. Next: the same command again, which goes on from there."
 POLL_SECONDS = 1.0
@@ -114,9 +114,9 @@ class Rotation:
                 session.ask(
                     "claim",
                     colour=colour,
-                    release=kept.model_dump(mode="json"),
+                    release=asdict(kept),
                     claim=view.state.claim + 1,
-                    live=view.edge.model_dump(),
+                    live=asdict(view.edge),
                     who=who(),
                 )
             say(f"{kept.identity} was started with old secrets: {colour} is taken from it")

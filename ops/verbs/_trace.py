@@ -22,8 +22,8 @@ from ops.verbs._paper import say
 from ops.verbs._place import Place
 from ops.verbs.announce import webhook
 from rollout.changes import ChangeRefused, is_done
-from rollout.plan import MOVES_TRAFFIC
 from rollout.records import Change, change_path, release_path
+from rollout.steps import MOVES_TRAFFIC
 
 # In the place of what was waived, where nobody can tell: an empty list would say "nothing".
 NOT_KNOWN = ("not known",)

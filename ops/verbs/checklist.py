@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+import msgspec
+
 from ops.gather import items as gathered
 from ops.verbs._exit import DONE, FAILED
 from ops.verbs._night import sources
@@ -50,7 +52,7 @@ def report(version: str, phase: Phase, now: datetime, items: tuple[Item, ...]) -
         "phase": phase,
         "at": now.isoformat(),
         "ready": not blocking(items),
-        "items": [item.model_dump(mode="json") for item in items],
+        "items": msgspec.to_builtins(items),
     }
 
 

@@ -13,7 +13,7 @@ from ops.observe import observe
 from ops.verbs._containers import Seen, seen
 from ops.verbs._paper import say
 from ops.verbs._place import Place
-from rollout.state import Pointer
+from rollout.shapes import Pointer
 
 
 class Part(StrEnum):

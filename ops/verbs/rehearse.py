@@ -22,7 +22,7 @@ from rollout.migrations import longest_block
 from rollout.records import Rehearsal, Status, rehearsal_path
 from rollout.release import image_tag, wanted_release
 from rollout.settings import Settings
-from rollout.state import Release
+from rollout.shapes import Release
 
 WIDTH = 10
 STATEMENTS_SHOWN = 20

@@ -44,7 +44,7 @@ from rollout.dumps import DeployDump
 from rollout.recovery import Chain, OutOfReach, bases_of, towards
 from rollout.restores import Point, choose, database_bytes, lacking, points, remembered, schema
 from rollout.retention import utc
-from rollout.state import Pointer, Release
+from rollout.shapes import Pointer, Release
 
 LIST = "Next: `ytops restore` lists what there is"
 

@@ -21,7 +21,7 @@ from ops.verbs._place import Place
 from ops.verify import Check, check
 from rollout.contract import PAGE, Finding
 from rollout.names import Colour
-from rollout.state import Pointer, Release
+from rollout.shapes import Pointer, Release
 from rollout.steps import Services, services_of
 
 

@@ -8,6 +8,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from ops.docker import Docker
 from ops.observe import image_identity
 from rollout.backups import MANIFEST, Folder
@@ -141,4 +143,4 @@ def carried(world: World) -> dict[str, Item]:
     resources = json.loads(file.read_text())["checkpoint"]["latest"]["resources"]
     (gate,) = (r for r in resources if r["urn"].endswith("::gate"))
     items = json.loads(gate["inputs"]["environment"]["STEP"])["checklist"]
-    return {item["id"]: Item.model_validate(item) for item in items}
+    return {item["id"]: msgspec.convert(item, Item) for item in items}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 import urllib.request
 from typing import Any
 
+import msgspec
 import pytest
 
 from rollout.edge import ACTIVE_CONF, render_active, side
 from rollout.names import address
-from rollout.state import Pointer, Release
+from rollout.shapes import Pointer, Release
 from tests.e2e.world import World, docker, wait_until
 
 
@@ -129,7 +129,7 @@ def _move_by_hand(world: World) -> None:
     """As somebody with a shell on the host might: the include, then a reload."""
     state: dict[str, Any] = world.state()
     identity = state["slots"][world.idle]["identity"]
-    release = Release.model_validate_json(json.dumps(state["releases"][identity]))
+    release = msgspec.convert(state["releases"][identity], Release)
     place = address(world.get("networkAppSubnet"), world.idle)
     pointer = Pointer(colour=world.idle, identity=identity)
     text = render_active(side(pointer, release, place), state["serial"], "byhand")

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from policies import checklist, configuration, containers, plan, steps, storage
 from policies.containers import CONTAINER
 from policies.steps import COMMAND
@@ -71,7 +73,7 @@ def plans() -> list[dict[str, Any]]:
     twice["draining"] = [twice["target"]["identity"]]
     withdrawn["withdrawn"] = {withdrawn["target"]["identity"]: 2}
     found = [items(**ONE_BROKEN[entry.id])[entry.id] for entry in ITEMS]
-    refused["checklist"] = [item.model_dump(mode="json") for item in found]
+    refused["checklist"] = msgspec.to_builtins(found)
     return [filled, nowhere, twice, withdrawn, refused]
 
 
@@ -95,7 +97,7 @@ def test_each_rule_refuses_what_breaks_it_and_says_so(tmp_path: Path) -> None:
 
 def test_what_breaks_none_passes(tmp_path: Path) -> None:
     passed = third_deploy()
-    passed["checklist"] = [item.model_dump(mode="json") for item in items().values()]
+    passed["checklist"] = [*map(msgspec.to_builtins, items().values())]
     good: list[Case] = [
         (CONTAINER, "blue-app", CONTAINED),
         (CONFIGURATION, "configuration", configured()),

@@ -23,7 +23,7 @@ def judged(found: dict[str, Item], name: str = "gate") -> list[str]:
     carried = Gate(
         action="deploy", reason="", target=None, serial=1, checklist=tuple(found.values())
     )
-    inputs = {"environment": {"STEP": carried.model_dump_json()}}
+    inputs = {"environment": {"STEP": carried.json()}}
     return violations(POLICIES, COMMAND, inputs, name)
 
 

@@ -21,9 +21,7 @@ from tests.unit.stack_files import raw
 def planned(host: Host, version: str) -> dict[str, Any]:
     settings = load("sandbox", {**raw("sandbox"), "version": version})
     decided = plan(host.view(), wanted("sandbox", version=version))
-    found: dict[str, Any] = json.loads(
-        carried(decided, host.view().state, settings).model_dump_json()
-    )
+    found: dict[str, Any] = json.loads(carried(decided, host.view().state, settings).json())
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from rollout.edge import (
     render_nginx,
     side,
 )
-from rollout.state import Pointer
+from rollout.shapes import Pointer
 from tests.unit.switch.fakes import BLUE, GREEN, NEW, OLD
 
 
@@ -76,7 +77,7 @@ def test_an_include_that_is_not_ours_says_nothing(text: str) -> None:
 
 
 def test_an_include_of_before_there_were_two_sides_says_nothing() -> None:
-    first = {"serial": 1, "pointer": BLUE.model_dump(), "load": "x", "body": ""}
+    first = {"serial": 1, "pointer": asdict(BLUE), "load": "x", "body": ""}
     assert read_active(f"# active: {json.dumps(first)}\nupstream app {{}}\n") is None
 
 
@@ -109,7 +110,7 @@ def test_an_include_never_names_another_release_than_it_serves() -> None:
 
 
 def test_an_identity_cannot_write_configuration() -> None:
-    bad = OLD.model_copy(update={"version": '1"; } server {'})
+    bad = replace(OLD, version='1"; } server {')
     with pytest.raises(ValueError, match="can't hold these characters"):
         side(Pointer(colour="blue", identity=bad.identity), bad, PLACE)
 

@@ -16,7 +16,8 @@ from ops.errors import OpsError
 from ops.observe import observe
 from rollout.edge import ACTIVE_CONF, TURNED, render_active, side
 from rollout.names import Names, node
-from rollout.state import HostState, Pending, Pointer, Workers, WorkerState
+from rollout.shapes import Pointer
+from rollout.state import HostState, Pending, Workers, WorkerState
 from tests.unit.switch.fakes import BLUE, GREEN, NEW, OLD, host_state
 
 NAMES = Names("test")

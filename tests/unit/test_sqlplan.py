@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -65,12 +65,8 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 def asker(host: Host, *command: str) -> Asker:
     release = wanted("sandbox", version="1.2.0")
     if command:
-        release = replace_command(release, command)
+        release = replace(release, migrate_command=command)
     return Asker(host.docker, Names("sandbox"), release, {"DATABASE_URL": "postgres://secret"})
-
-
-def replace_command(release: Any, command: tuple[str, ...]) -> Any:
-    return release.model_copy(update={"migrate_command": command})
 
 
 def test_each_migration_to_come_is_shown_with_its_sql(host: Host) -> None:

@@ -14,16 +14,8 @@ from ops.verbs._look import Answer, Look
 from ops.verbs._place import Place
 from rollout.names import Names
 from rollout.plan import View
-from rollout.state import (
-    Event,
-    HostState,
-    Pointer,
-    Release,
-    Slot,
-    Withdrawal,
-    Workers,
-    WorkerState,
-)
+from rollout.shapes import Pointer, Release
+from rollout.state import Event, HostState, Slot, Withdrawal, Workers, WorkerState
 from tests.unit.rollout.host_model import release
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -17,7 +17,8 @@ from ops.verbs import _deploy, _ports, _recover, backup, rollback, up
 from ops.verbs._exit import Failed, Misused
 from ops.verbs._place import Place
 from rollout.plan import View
-from rollout.state import Pointer, Slot
+from rollout.shapes import Pointer
+from rollout.state import Slot
 from tests.unit.cli.happy import (
     BLUE,
     NAMES,

@@ -102,7 +102,7 @@ def test_the_checklist_is_a_table() -> None:
 
 def test_what_stops_the_merge_is_counted() -> None:
     first, *others = tuple(items("preview").values())
-    broken = first.model_copy(update={"status": Status.FAIL, "next": "`ytops release new`"})
+    broken = replace(first, status=Status.FAIL, next="`ytops release new`")
     found = section(shown(checklist=(broken, *others)), "Checklist")
     assert found.startswith("1 item to be settled before the merge.")
     assert f"| ✗ | {first.id} | " in found

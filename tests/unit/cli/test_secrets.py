@@ -20,7 +20,8 @@ from ops.verbs._store_keys import exchanged
 from rollout.names import Colour
 from rollout.plan import View
 from rollout.settings import Settings, load
-from rollout.state import HostState, Pointer, Slot
+from rollout.shapes import Pointer
+from rollout.state import HostState, Slot
 from tests.unit.cli.happy import place
 from tests.unit.components.program import wanted
 from tests.unit.stack_files import raw

@@ -20,7 +20,8 @@ from ops.verbs._exit import Refused
 from rollout import changes, steps
 from rollout.plan import View
 from rollout.records import Approval, Change
-from rollout.state import HostState, Pointer
+from rollout.shapes import Pointer
+from rollout.state import HostState
 from tests.unit.checkout import Checkout, Site
 from tests.unit.rollout.night import (
     NOON,
@@ -50,7 +51,7 @@ def carried(identity: str = LIVE) -> str:
     found = items(now=NOON, change=excuse, history=history(deploy(NOON))).values()
     target = Pointer(colour="green", identity=identity)
     gate = steps.Gate(action="deploy", reason="", target=target, serial=2, checklist=tuple(found))
-    return gate.model_dump_json()
+    return gate.json()
 
 
 @dataclass
@@ -277,7 +278,7 @@ def gate_of_a_maintenance(change: str = "CR-17", word: str = WORD) -> str:
         serial=2,
         maintenance=steps.Maintenance(change=change, word=word),
     )
-    return gate.model_dump_json()
+    return gate.json()
 
 
 @pytest.fixture

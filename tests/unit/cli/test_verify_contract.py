@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,12 +90,12 @@ def test_where_no_release_serves_there_is_nothing_to_verify(
 
 def test_workers_are_asked_by_the_command_that_starts_them() -> None:
     command = ("celery", "-A", "shop.celery", "worker", "-l", "info")
-    found = gathering.inspecting(NEW.model_copy(update={"worker_command": command}))
+    found = gathering.inspecting(replace(NEW, worker_command=command))
     assert found == ["celery", "-A", "shop.celery", "inspect"]
 
 
 def test_a_worker_command_that_is_not_celerys_is_named() -> None:
-    odd = NEW.model_copy(update={"worker_command": ("run-worker",)})
+    odd = replace(NEW, worker_command=("run-worker",))
     with pytest.raises(OpsError) as caught:
         gathering.inspecting(odd)
     assert str(caught.value) == (

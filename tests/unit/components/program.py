@@ -26,7 +26,7 @@ from rollout.names import store_of
 from rollout.plan import plan
 from rollout.release import ImageIdentity, wanted_release
 from rollout.settings import load
-from rollout.state import Release
+from rollout.shapes import Release
 from tests.unit.rollout.host_model import Host
 from tests.unit.rollout.night import NOW, evidence
 from tests.unit.stack_files import PLACEHOLDERS, ROOT, raw

@@ -510,7 +510,6 @@ def test_the_app_is_made_and_meets_the_new_schema_only() -> None:
     assert declared["nginx"].inputs["start"] is True
 
 
-
 def test_workers_and_beat_boot_while_the_database_is_seen_to() -> None:
     declared = second("sandbox")
     identity = wanted("sandbox", version="1.1.0").identity

@@ -10,7 +10,8 @@ from ops.switch import outcome, slots
 from ops.switch.protocol import Begin, Claim, Ready
 from rollout.names import COLOURS, Colour, other
 from rollout.plan import Plan, View
-from rollout.state import Event, Health, Hold, HostState, Limits, Pending, Pointer, Release
+from rollout.shapes import Health, Limits, Pointer, Release
+from rollout.state import Event, Hold, HostState, Pending
 
 WHO = "deployer"
 NOW = "2025-01-10T06:00:00+00:00"

@@ -7,7 +7,7 @@ import pytest
 from rollout.fingerprint import changed_secrets
 from rollout.release import ImageIdentity, container_environment, wanted_release
 from rollout.settings import Settings, SettingsError, load
-from rollout.state import Release
+from rollout.shapes import Release
 from tests.unit.stack_files import raw
 
 IMAGE = ImageIdentity(image="sha256:abc", digest="sha256:abc")

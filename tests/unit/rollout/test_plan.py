@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rollout.plan import View, plan, pointer_token
-from rollout.state import HostState, Pointer, Release
+from rollout.shapes import Pointer, Release
+from rollout.state import HostState
 from tests.unit.rollout.host_model import Host, Stop, release
 
 ONE, TWO, THREE = release("1.0.0"), release("1.1.0"), release("1.2.0")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rollout.plan import Plan, plan, pointer_token
-from rollout.state import Pointer, Release
+from rollout.shapes import Pointer, Release
 from tests.unit.rollout.host_model import STEPS, Host, Stop, idle, occupied, release
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")

@@ -15,7 +15,7 @@ import pytest
 
 from ops.steps import main
 from rollout.names import Names
-from rollout.state import Record
+from rollout.steps import Parameters
 
 NAMES = Names("test")
 STUB = Path(__file__).with_name("stub_docker.py")
@@ -70,8 +70,8 @@ class Host:
     def renewals(self) -> int:
         return sum(a["verb"] == "renew" for a in self._read("asked"))
 
-    def step(self, name: str, parameters: Record, **secrets: str) -> Ran:
-        self.monkeypatch.setenv("STEP", parameters.model_dump_json())
+    def step(self, name: str, parameters: Parameters, **secrets: str) -> Ran:
+        self.monkeypatch.setenv("STEP", parameters.json())
         self.monkeypatch.setenv("STACK", "test")
         for variable, value in secrets.items():
             self.monkeypatch.setenv(variable, value)
@@ -79,10 +79,10 @@ class Host:
         shown = self.capture.readouterr()
         return Ran(code, shown.out, shown.err)
 
-    def begin(self, name: str, parameters: Record, **secrets: str) -> subprocess.Popen[str]:
+    def begin(self, name: str, parameters: Parameters, **secrets: str) -> subprocess.Popen[str]:
         """The step as a process of its own, to send signals to."""
         program = f"import sys; from ops.steps import main; sys.exit(main([{name!r}]))"
-        environment = {"STEP": parameters.model_dump_json(), "PYTHONPATH": str(REPOSITORY)}
+        environment = {"STEP": parameters.json(), "PYTHONPATH": str(REPOSITORY)}
         return subprocess.Popen(
             [sys.executable, "-c", program],
             env={**os.environ, **environment, **secrets},

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from rollout import steps
-from rollout.state import Health, Limits, Pointer, Release, Wanted
+from rollout.shapes import Health, Limits, Pointer, Release, Wanted
 from tests.unit.steps.host import LIVE, NAMES, TARGET
 
 KEY = f"{TARGET['identity']}#2"
@@ -117,7 +119,7 @@ FILES = steps.Files(
     kind="redis",
     maxmemory="384mb",
 )
-PG_FILES = FILES.model_copy(update={"server": NAMES.postgres, "kind": "postgres"})
+PG_FILES = structs.replace(FILES, server=NAMES.postgres, kind="postgres")
 
 EDGE_FILES = steps.EdgeFiles(
     switch=NAMES.switch, edge=NAMES.edge, config_hash="abc", self_signed=False

@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from ops.steps import _files, files
 from rollout.steps import Notify
@@ -38,7 +39,7 @@ def test_only_the_cache_s_database_is_flushed(host: Host) -> None:
 
 
 def test_the_broker_s_database_is_never_flushed(host: Host) -> None:
-    ran = host.step("cache", CACHE.model_copy(update={"database": 0}))
+    ran = host.step("cache", structs.replace(CACHE, database=0))
     assert ran.error == (
         f"Database 0 of {NAMES.redis} holds the queue of jobs and is not flushed. "
         "Next: give the cache a database of its own (CACHE_DATABASE)\n"
@@ -242,7 +243,7 @@ def test_a_database_that_does_not_come_up_shows_its_log(
 
 def test_a_second_login_acts_as_the_owner_and_the_locked_one_is_cut_off(host: Host) -> None:
     host.container(NAMES.postgres)
-    turned = ROLES.model_copy(update={"may_log_in": ("ytempire_b",), "locked": ("ytempire",)})
+    turned = structs.replace(ROLES, may_log_in=("ytempire_b",), locked=("ytempire",))
     logins = json.dumps({"ytempire_b": "hush"})
     ran = host.step("roles", turned, LOGINS=logins, REPLICATION_PASSWORD="hush-hush")
     (call,) = host.calls("exec", "--interactive")

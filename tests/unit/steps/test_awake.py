@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from msgspec import structs
+
 from ops.amiss import Amiss, Stopped, Unlimited, amiss
 from ops.docker import Docker
 from rollout.steps import Awake
@@ -34,7 +36,7 @@ def test_a_live_app_that_does_not_come_up_fails_the_run_and_is_not_stopped(host:
 def test_a_run_that_moves_traffic_goes_on_without_it(host: Host) -> None:
     host.container(APP, STOPPED, STOPPED)
     host.container(WORKER, STOPPED, {})
-    ran = host.step("awake", AWAKE.model_copy(update={"waits": False}))
+    ran = host.step("awake", structs.replace(AWAKE, waits=False))
     assert ran.code == 0
     assert f"note: {APP} has ended (exit code 0) on {HOST}." in ran.out
 
@@ -48,7 +50,7 @@ def test_a_worker_that_does_not_start_stops_nobody(host: Host) -> None:
 
 
 def test_when_nothing_is_amiss_nothing_is_asked(host: Host) -> None:
-    ran = host.step("awake", AWAKE.model_copy(update={"containers": ()}))
+    ran = host.step("awake", structs.replace(AWAKE, containers=()))
     assert ran.out == "everything that is kept runs\n"
     assert not host.calls()
 
@@ -56,7 +58,7 @@ def test_when_nothing_is_amiss_nothing_is_asked(host: Host) -> None:
 def test_what_has_no_limit_gets_it_and_one_that_is_gone_stops_nobody(host: Host) -> None:
     host.answers("update", "--pids-limit", "64", WORKER, error="No such container", code=1)
     limits = {APP: 512, WORKER: 64}
-    ran = host.step("awake", AWAKE.model_copy(update={"containers": (), "limits": limits}))
+    ran = host.step("awake", structs.replace(AWAKE, containers=(), limits=limits))
     assert f"{APP} has its process limit\nnote: No such container" in ran.out
     assert [c["argv"] for c in host.calls("update")] == [
         ["update", "--pids-limit", "512", APP],
@@ -105,7 +107,7 @@ def test_nothing_is_asked_of_what_is_not_there(host: Host) -> None:
 def test_the_edge_is_never_stopped_for_being_unhealthy(host: Host) -> None:
     host.container(NAMES.edge, {"health": "unhealthy"})
     host.answers("logs", "--tail", "25", NAMES.edge, error="[emerg] cannot load certificate\n")
-    parameters = HEALTHY.model_copy(update={"container": NAMES.edge, "stops": False})
+    parameters = structs.replace(HEALTHY, container=NAMES.edge, stops=False)
     ran = host.step("healthy", parameters)
     assert "[emerg] cannot load certificate" in ran.error
     assert not host.calls("stop")

@@ -17,8 +17,10 @@ from tests.unit.rollout.host_model import release
 from tests.unit.steps.host import HOST, NAMES, Host, inspected
 
 APP, INSTANCE = NAMES.app("green"), NAMES.part("contract")
-RELEASE = release("1.1.0", "bbbbbbbbbbbb").model_copy(
-    update={"worker_command": ("celery", "-A", "shop.celery", "worker"), "worker_replicas": 1}
+RELEASE = replace(
+    release("1.1.0", "bbbbbbbbbbbb"),
+    worker_command=("celery", "-A", "shop.celery", "worker"),
+    worker_replicas=1,
 )
 WORKER = NAMES.worker(RELEASE.identity, 1)
 SECRET = "postgres://app:pass-word@postgres:5432/app"

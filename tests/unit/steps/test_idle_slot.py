@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ops.agent import CLIENT
 from ops.observe import Observation
 from rollout.plan import View
-from rollout.state import Pointer
+from rollout.shapes import Pointer
 from rollout.steps import WorkersAnswer
 from tests.unit.steps.host import HOST, LIVE, NAMES, Host
 from tests.unit.steps.parameters import HEALTHY, VERIFY, WORKER
@@ -79,7 +80,7 @@ def test_an_unhealthy_container_shows_its_check_and_its_logs_and_is_stopped(host
 def test_a_crash_loop_is_not_waited_out(host: Host) -> None:
     looping = {"status": "restarting", "restarts": 2, "code": 1, **STARTING}
     host.container(APP, STARTING, looping)
-    ran = host.step("healthy", HEALTHY.model_copy(update={"timeout": 60}))
+    ran = host.step("healthy", structs.replace(HEALTHY, timeout=60))
     assert ran.error.startswith(f"{APP} crashes again and again (2 restarts) on {HOST}.\n")
 
 
@@ -133,7 +134,7 @@ def test_a_beat_that_stands_still_is_started(host: Host) -> None:
     beat = NAMES.beat("1.1.0+ab12cd34ef56")
     host.container(WORKER)
     host.container(beat, {"status": "created"}, {})
-    host.step("workers-answer", WORKERS.model_copy(update={"beat": beat}))
+    host.step("workers-answer", structs.replace(WORKERS, beat=beat))
     assert [call["argv"] for call in host.calls("start")] == [["start", beat]]
 
 
@@ -141,7 +142,7 @@ def test_a_worker_that_crashes_is_not_waited_for(host: Host) -> None:
     host.container(WORKER, {"restarts": 4}, {"restarts": 6, "status": "restarting"})
     host.agent("ping", {"error": f"celery@{WORKER} does not answer"})
     host.answers("logs", "--tail", "25", WORKER, error="ImportError\n")
-    patient = WORKERS.model_copy(update={"timeout": 90})
+    patient = structs.replace(WORKERS, timeout=90)
     assert host.step("workers-answer", patient).error == (
         f"The workers are not ready on {HOST}: {WORKER} crashes again and again (6 restarts).\n"
         f"The last lines of {WORKER}:\n"
@@ -161,7 +162,7 @@ def test_a_beat_that_crashes_is_told_of_though_workers_answer(host: Host) -> Non
     beat = NAMES.beat("1.1.0+ab12cd34ef56")
     host.container(WORKER)
     host.container(beat, {}, {"restarts": 2, "status": "restarting"})
-    ran = host.step("workers-answer", WORKERS.model_copy(update={"beat": beat}))
+    ran = host.step("workers-answer", structs.replace(WORKERS, beat=beat))
     assert f"{beat} crashes again and again (2 restarts)" in ran.error
 
 
@@ -170,7 +171,7 @@ def test_silent_workers_show_their_logs(host: Host) -> None:
     words = f"celery@{WORKER} does not answer"
     host.agent("ping", {"error": f"{words}; see `docker logs {WORKER}`"})
     host.answers("logs", "--tail", "25", WORKER, error="ImportError\n")
-    impatient = WORKERS.model_copy(update={"timeout": 0})
+    impatient = structs.replace(WORKERS, timeout=0)
     assert host.step("workers-answer", impatient).error == (
         f"The workers are not ready on {HOST}: {words}.\n"
         f"The last lines of {WORKER}:\n"

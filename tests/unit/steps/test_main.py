@@ -16,7 +16,7 @@ import pytest
 
 from ops.steps import STEPS, main
 from rollout.items import refusal
-from rollout.state import Pointer
+from rollout.shapes import Pointer
 from rollout.steps import Gate
 from tests.unit.rollout.night import NOON, ONE_BROKEN, emergency, items, release, requested
 from tests.unit.steps.host import NAMES, REPOSITORY, Host
@@ -91,8 +91,8 @@ def test_wrong_parameters_are_named_without_their_values(
     monkeypatch.setenv("STEP", '{"action": "x", "reason": "", "target": null, "serial": "many"}')
     assert main(["gate"]) == 1
     assert capsys.readouterr().err == (
-        "The variable STEP does not hold what Gate takes: serial: Input should be a valid "
-        "integer, unable to parse string as an integer\n"
+        "The variable STEP does not hold what Gate takes: Expected `int`, got `str` - at "
+        "`$.serial`\n"
     )
 
 
@@ -100,7 +100,8 @@ def test_a_step_says_when_its_variable_is_missing(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["gate"]) == 1
-    assert "The variable STEP does not hold what Gate takes: STEP: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said == "The variable STEP does not hold what Gate takes: Input data was truncated\n"
 
 
 def test_a_mistake_of_ours_is_one_line_and_a_file(
@@ -194,10 +195,18 @@ def test_secrets_are_blotted_out_of_what_programs_say(host: Host) -> None:
     assert "the password *** is wrong" in ran.error
 
 
-def test_starting_a_step_is_light() -> None:
-    loaded = "import sys, ops.steps; print(*sys.modules)"
+HEAVY = {"typer", "rich", "docker", "pulumi", "pydantic", "urllib.request", "tarfile"}
+# The others run when users have the release already.
+TO_THE_SWITCH = [
+    *("gate", "claim", "image", "backup", "migrate"),
+    *("healthy", "workers_answer", "verify", "switch"),
+]
+
+
+@pytest.mark.parametrize("step", TO_THE_SWITCH)
+def test_starting_a_step_is_light(step: str) -> None:
+    loaded = f"import sys, ops.steps.{step}; print(*sys.modules)"
     answer = subprocess.run(
         [sys.executable, "-c", loaded], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    heavy = {"typer", "rich", "docker", "pulumi", "urllib.request", "ops.agent", "tarfile"}
-    assert not heavy & set(answer.stdout.split())
+    assert not HEAVY & set(answer.stdout.split())

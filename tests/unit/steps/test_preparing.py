@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ops.steps import backup
 from rollout import dumps
@@ -79,7 +80,7 @@ def test_an_image_by_digest_gets_its_tag(host: Host, there_already: bool) -> Non
 
 def test_a_local_image_that_is_missing_names_the_ways_out(host: Host) -> None:
     host.answers("image", "inspect", error="No such image: x", code=1)
-    ran = host.step("image", IMAGE.model_copy(update={"image": DIGEST}))
+    ran = host.step("image", structs.replace(IMAGE, image=DIGEST))
     assert ran.error == (
         f"The image ytempire/backend:1.1.0 ({DIGEST}) is not on {HOST}: it is a local image, and "
         "no registry knows it.\n"
@@ -151,7 +152,7 @@ def test_a_migration_says_what_it_applied(host: Host) -> None:
 
 def test_without_a_table_of_migrations_nothing_is_said_of_them(host: Host) -> None:
     migration(host)
-    ran = host.step("migrate", MIGRATE.model_copy(update={"migrations_table": ""}))
+    ran = host.step("migrate", structs.replace(MIGRATE, migrations_table=""))
     assert ran.out.startswith("migrated in ")
     assert ran.out.endswith(" s\n")
     assert not host.calls("exec", "--interactive", NAMES.postgres)
@@ -191,7 +192,7 @@ def test_a_migration_that_ran_out_of_memory_says_so(host: Host) -> None:
 def test_a_migration_that_takes_too_long_is_stopped(host: Host) -> None:
     migration(host)
     host.answers(*STARTED, MIGRATION, sleep=20)
-    ran = host.step("migrate", MIGRATE.model_copy(update={"timeout": 1}))
+    ran = host.step("migrate", structs.replace(MIGRATE, timeout=1))
     assert ran.error.startswith("The migration was not over after 1 s and was stopped (")
     assert host.calls("stop")
     assert host.calls("rm")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec import structs
 
 from ops.steps import _server
 from tests.unit.steps.host import HOST, NAMES, Host, Ran
@@ -75,7 +76,7 @@ def test_a_redis_that_does_not_know_us_yet_says_what_is_left_to_do(host: Host) -
 
 
 ACL = "user default off\nuser app_b on #hash ~*\nuser ops on #other\n"
-USERS = FILES.model_copy(update={"users": "users.acl"})
+USERS = structs.replace(FILES, users="users.acl")
 
 
 def redis_users(host: Host, answer: str, then: str = "PONG\n") -> Ran:

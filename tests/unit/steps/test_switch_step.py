@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ops.switch.protocol import Begin
 from tests.unit.steps.host import LIVE, NAMES, TARGET, Host, state_of
@@ -52,8 +53,8 @@ def test_a_switch_is_begun_checked_watched_and_confirmed(switch: Host) -> None:
 
 
 def test_a_switch_without_a_watch_is_checked_and_confirmed(switch: Host) -> None:
-    unwatched = SWITCH.watch.model_copy(update={"seconds": 0})
-    switch.step("switch", SWITCH.model_copy(update={"watch": unwatched}))
+    unwatched = structs.replace(SWITCH.watch, seconds=0)
+    switch.step("switch", structs.replace(SWITCH, watch=unwatched))
     assert verbs(switch) == ["begin", "confirm"]
     (confirmed,) = switch.asked("confirm")
     assert confirmed["note"] == "not watched"
@@ -251,7 +252,7 @@ def test_the_agent_hears_from_a_switch_that_waits(
     switch.agent("watch", {"silent": True})
     monkeypatch.setattr("ops.agent.RENEW_SECONDS", 0.05)
     monkeypatch.setattr("ops.agent.SILENCE_SECONDS", 0.4)
-    parameters = SWITCH.model_copy(update={"watch": SWITCH.watch.model_copy(update={"seconds": 1})})
+    parameters = structs.replace(SWITCH, watch=structs.replace(SWITCH.watch, seconds=1))
     ran = switch.step("switch", parameters)
     assert "The switch agent did not answer `watch` in 1 s." in ran.error
     assert switch.renewals() >= 2

@@ -16,7 +16,8 @@ from ops.switch.switch import Switch
 from ops.switch.watch import Tally
 from rollout.edge import Active
 from rollout.names import Colour
-from rollout.state import Health, HostState, Limits, Pointer, Release, Slot, Wanted
+from rollout.shapes import Health, Limits, Pointer, Release, Wanted
+from rollout.state import HostState, Slot
 
 LIMITS = Limits(memory=512, cpus=1, pids=64)
 SUBNET = "127.0.9.0/24"

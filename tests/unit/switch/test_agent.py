@@ -16,7 +16,8 @@ from ops.switch.state_store import StateStore
 from ops.switch.switch import Switch
 from ops.switch.workers import WorkerPool
 from rollout.edge import ACTIVE_CONF
-from rollout.state import HostState, Pending, Pointer
+from rollout.shapes import Pointer
+from rollout.state import HostState, Pending
 from tests.unit.switch.fakes import (
     BLUE,
     GREEN,

@@ -13,7 +13,7 @@ from ops.errors import OpsError
 from ops.switch.edge import Edge, EdgeFailed
 from ops.switch.probes import Answer
 from rollout.edge import ACTIVE_CONF, TURNED, read_active
-from rollout.state import Pointer
+from rollout.shapes import Pointer
 from tests.unit.switch.fakes import BLUE, GREEN, NEW, OLD, FakeClock, config
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +23,7 @@ from ops.switch.edge import Edge
 from ops.switch.probes import Answer
 from rollout.edge import EDGE_ROOT, RUN_SH, TURNED, EdgeConfig, render_nginx
 from rollout.names import ACCESS_LOG_PORT, EDGE_HTTP_PORT, EDGE_STATUS_PORT
-from rollout.state import Pointer, Release
+from rollout.shapes import Pointer, Release
 from tests.e2e.load import turns
 from tests.unit.switch.fakes import BLUE, GREEN, NEW, OLD, config
 
@@ -155,7 +155,7 @@ def nginx(tmp_path: Path) -> Iterator[Nginx]:
     settings = config(tmp_path, app_subnet="127.0.0.0/24")
     apps = [App(p.identity, settings.address(p.colour)) for p in (BLUE, GREEN)]
     made.releases = {
-        release.identity: release.model_copy(update={"port": app.port})
+        release.identity: replace(release, port=app.port)
         for release, app in zip((OLD, NEW), apps, strict=True)
     }
     made.edge = Edge(settings, made, SystemClock())

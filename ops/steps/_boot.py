@@ -13,7 +13,7 @@ from ops.docker import LOG_LINES, Container, Docker, Say, elapsed
 from ops.errors import OpsError, StepFailed
 from ops.steps._one_shot import indented
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 STARTING = "starting"
 CRASH_LOOP = 2  # restarts by Docker's policy that we take for a loop
 STOP_SECONDS = 10

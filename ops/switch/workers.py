@@ -7,10 +7,10 @@ worker begins only if its release is live.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from ops.switch import files
 from ops.switch.celery_control import BrokerDown, Control
@@ -25,9 +25,9 @@ HOLD_QUEUE = "ytempire.hold."
 ROUND_SECONDS = 1.0  # how long one question waits for workers that may not be there
 RETRY_SECONDS = 0.1
 # A worker that boots hears nothing of a question that was asked before; a busy one is slow to
-# answer. So most questions are short, and each fourth is not.
-SHORT_ROUND_SECONDS = 0.25
-ROUNDS = (SHORT_ROUND_SECONDS, SHORT_ROUND_SECONDS, SHORT_ROUND_SECONDS, ROUND_SECONDS)
+# answer. So it is asked again while the earlier questions still wait.
+AGAIN_SECONDS = 0.25
+AT_ONCE = 4
 # Missing one round is a busy worker; missing for this long is no worker.
 FORGET_SECONDS = 30.0
 REPORT_SECONDS = 10.0
@@ -81,14 +81,25 @@ class WorkerPool:
 
     def ping(self, nodes: Iterable[str], timeout: float) -> list[str]:
         """What is wrong with these workers after `timeout`, a sentence each; [] is good."""
-        deadline = self._clock.monotonic() + timeout
-        wrong: list[str] = []
-        for patience in itertools.cycle(ROUNDS):
-            wrong = self._wrong(sorted(nodes), patience)
-            if not wrong or self._clock.monotonic() + RETRY_SECONDS >= deadline:
-                break
-            self._clock.sleep(RETRY_SECONDS)
-        return wrong
+        deadline, wanted = self._clock.monotonic() + timeout, sorted(nodes)
+        asked: set[Future[list[str]]] = set()
+        pool = ThreadPoolExecutor(AT_ONCE)
+        try:
+            while True:
+                asked.add(pool.submit(self._wrong, wanted, ROUND_SECONDS))
+                is_last = self._clock.monotonic() + RETRY_SECONDS >= deadline
+                ended, asked = (
+                    wait(asked) if is_last else wait(asked, AGAIN_SECONDS, FIRST_COMPLETED)
+                )
+                said = [one.result() for one in ended]
+                if not all(said):
+                    return []
+                if is_last:
+                    return said[-1]
+                if said:
+                    self._clock.sleep(RETRY_SECONDS)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def run(self) -> None:
         """Reconcile every few seconds, and right after a switch; for ever, meant for a thread."""

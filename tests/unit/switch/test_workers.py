@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -170,3 +173,21 @@ def test_a_ping_wants_paused_workers(pool: WorkerPool, control: FakeControl) -> 
         f"{W_NEW[0]} is not live but consumes celery",
         f"{W_NEW[1]} does not answer",
     ]
+
+
+def test_a_ping_asks_again_while_an_earlier_question_still_waits(
+    pool: WorkerPool, control: FakeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that has just booted did not hear the first one."""
+    over, asked = threading.Event(), itertools.count()
+    answer = control.queues
+
+    def queues(nodes: Sequence[str] | None, timeout: float) -> dict[str, set[str]]:
+        if next(asked) == 0:
+            over.wait(5)
+            return {}
+        return answer(nodes, timeout)
+
+    monkeypatch.setattr(control, "queues", queues)
+    assert pool.ping(W_NEW, 60) == []
+    over.set()

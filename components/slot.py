@@ -72,8 +72,13 @@ class ReleaseSlot(pulumi.ComponentResource):
         crew = self._workers(present)
         beat = self._beat([present, *crew])
         app = self._app([present, *crew])
+        # Policies judge a container when it is declared: one that they refuse ends the run before
+        # anything is migrated for it.
         migrated = self._step(
-            "migrate", self._migration(), [self._backup(claimed), present], self._secrets
+            "migrate",
+            self._migration(),
+            [self._backup(claimed), present, *crew],
+            self._secrets,
         )
         answered = self._step("workers", self._answering(), [migrated, *crew, *beat])
         healthy = self._step("healthy", self._health(), [migrated, app])

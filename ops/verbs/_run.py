@@ -79,16 +79,18 @@ class Run:
         return progress.planned
 
     def update(self) -> None:
-        """Converge: recover, preview, ask where that is due, update. Raises Failed."""
+        """Converge: recover, update; a protected stack has a preview before it, and is asked about.
+        Raises Failed."""
         flags = self._recover()
-        asks = self.place.configuration.protected and not self.yes
+        protected = self.place.configuration.protected
+        asks = protected and not self.yes
         if asks:
             if not self.straight and not self.preview() and not flags:
                 # Nobody needs asking. But a run records what it protects now, and no preview does.
                 self._go("up", "--yes", "--skip-preview", "--expect-no-changes")
                 return
             self._ask()
-        if asks or self.straight:
+        if asks or self.straight or not protected:
             flags.append("--skip-preview")
         message = f"{self.title} by {who()}" + (f": {self.why}" if self.why else "")
         self.changed = self._go("up", "--yes", "--message", message, *flags).done

@@ -32,6 +32,7 @@ from tests.unit.cli.happy import (
 from tests.unit.cli.test_run_progress import line, said
 from tests.unit.rollout.host_model import release
 
+STRAIGHT = ("up", "--yes", "--message", "--skip-preview")
 PROTECTED = STACK_FILE.replace('protect: "false"', 'protect: "true"')
 
 
@@ -95,7 +96,7 @@ def test_a_deploy_tells_what_serves_what_to_commit_and_the_way_back(
     )
     assert commit == "  Pulumi.sandbox.yaml names 1.1.0 now: commit it."
     assert back == "  roll back    ytops rollback     to 1.0.0, within seconds"
-    assert (stage.version, stage.asked) == ("1.1.0", [("up", "--yes", "--message")])
+    assert (stage.version, stage.asked) == ("1.1.0", [STRAIGHT])
 
 
 def test_a_deploy_backs_up_what_it_was_declared_by_last_and_a_rollback_does_not(
@@ -202,7 +203,7 @@ def test_drift_lets_the_engine_look_first(stage: Stage, capsys: pytest.CaptureFi
     assert words(capsys)[0] == (
         "ytempire-sandbox-cache is gone: the engine looks at the host first (--refresh)."
     )
-    assert stage.asked == [("up", "--yes", "--message", "--refresh")]
+    assert stage.asked == [("up", "--yes", "--message", "--refresh", "--skip-preview")]
 
 
 def test_cut_off_operations_are_cleared_before(stage: Stage) -> None:
@@ -210,7 +211,7 @@ def test_cut_off_operations_are_cleared_before(stage: Stage) -> None:
     up.up(stage.place, "1.1.0")
     assert stage.asked == [
         ("refresh", "--yes", "--skip-preview", "--clear-pending-creates"),
-        ("up", "--yes", "--message"),
+        STRAIGHT,
     ]
 
 
@@ -260,7 +261,7 @@ def test_a_rollback_moves_at_once_and_says_from_where_to_where(
     stage.before, stage.after = view(), view(BLUE, live=BLUE, withdrawn=withdrawn(OLD))
     rollback.rollback(stage.place, "", why="errors in checkout")
     assert words(capsys)[0] == "1.1.0+bbbb → 1.0.0+aaaa on blue"
-    assert stage.asked == [("up", "--yes", "--message", "--skip-preview")]
+    assert stage.asked == [STRAIGHT]
     assert stage.place.file.get("version") == "1.0.0"
 
 

@@ -503,6 +503,13 @@ def test_a_slots_steps_come_in_order(earlier: str, later: str) -> None:
     assert before in declared.after(named[f"green-{later}"])
 
 
+def test_nothing_is_migrated_for_a_release_whose_containers_policies_refuse() -> None:
+    """They judge a container when its turn comes."""
+    declared = second("production")
+    workers = {name for name in declared.names() if name.startswith("worker-1.1.0")}
+    assert workers <= declared.after(declared.step("green-migrate"))
+
+
 def test_the_app_is_made_and_meets_the_new_schema_only() -> None:
     """It lies there beside the migrations; the step that waits for it starts it."""
     declared = {r.name: r for r in second("production").resources}

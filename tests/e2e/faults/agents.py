@@ -5,26 +5,25 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
+from typing import Any
 
-from tests.e2e.faults.catalogue import Fault, of_a_rollback
-from tests.e2e.faults.moments import MID, MOVING
+from tests.e2e.faults.catalogue import Act, Fault, of_a_rollback
+from tests.e2e.faults.moments import ANNOUNCED, CONFIRMED, MID, MOVING, TURNED, Moment
 from tests.e2e.faults.scene import Scene
 from tests.e2e.world import docker
 
 GROUP = "The switch agent is killed"
 
 
-def _crash(scene: Scene) -> None:
+def _crash(moment: Moment) -> Act:
     """Docker starts it again."""
-    with scene.at(MID["switch"]):
-        agent = docker("inspect", scene.world.name("switch"), "-f", "{{.State.Pid}}")
-        os.kill(int(agent), signal.SIGKILL)
 
-
-def _crash_while_it_moves(scene: Scene) -> None:
-    with scene.at(MOVING):
+    def inject(scene: Scene) -> None:
         agent = docker("inspect", scene.world.name("switch"), "-f", "{{.State.Pid}}")
-        os.kill(int(agent), signal.SIGKILL)
+        with scene.at(moment):
+            os.kill(int(agent), signal.SIGKILL)
+
+    return inject
 
 
 def _killed_by_a_person(scene: Scene) -> None:
@@ -33,11 +32,16 @@ def _killed_by_a_person(scene: Scene) -> None:
         docker("kill", scene.world.name("switch"))
 
 
-_CRASH = Fault("kill-agent@switch-mid", GROUP, MID["switch"].words, _crash, undone=True)
+def _crashes(moment: Moment, **ends: Any) -> Fault:
+    return Fault(f"kill-agent@{moment.name}", GROUP, moment.words, _crash(moment), **ends)
+
+
+_CRASH = _crashes(MID["switch"], undone=True)
 
 FAULTS = (
     _CRASH,
-    Fault("kill-agent@switch-moving", GROUP, MOVING.words, _crash_while_it_moves, undone=True),
+    *(_crashes(moment, undone=True) for moment in (ANNOUNCED, MOVING, TURNED)),
+    _crashes(CONFIRMED, ends="arrives"),
     *(replace(fault, bounded=True) for fault in of_a_rollback([_CRASH])),
     Fault(
         "docker-kill-agent@switch-mid",

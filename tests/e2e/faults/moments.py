@@ -109,9 +109,9 @@ AGENT = f"exec .*{re.escape(CLIENT[-1])}"
 _STEPS: tuple[tuple[str, str, str, Seen], ...] = (
     ("gate", "gate", "the gate", runs("gate")),
     ("claim", "SLOT-claim", "the claim of the slot", runs("claim", AGENT)),
-    ("backup", "SLOT-backup", "the dump of the database", runs("backup", "logs --follow")),
+    ("backup", "SLOT-backup", "the dump of the database", runs("backup", "start --attach")),
     ("image", "SLOT-image", "the look at the image", runs("image")),
-    ("migrate", "SLOT-migrate", "the migrations", runs("migrate", "logs --follow")),
+    ("migrate", "SLOT-migrate", "the migrations", runs("migrate", "start --attach")),
     ("app", "SLOT-app", "making the app's container", makes("app")),
     ("healthy", "SLOT-healthy", "the boot of the app", runs("healthy")),
     ("worker", "worker-", "making the worker's container", makes("worker")),
@@ -141,8 +141,24 @@ def is_before_the_switch(moment: Moment) -> bool:
     return STEPS.index(moment.name.rpartition("-")[0]) < STEPS.index("switch")
 
 
-MOVING = Moment(
-    "switch-moving",
-    "while traffic is being moved",
-    lambda scene: [] if scene.run.said("moving traffic") else None,
+def says(words: str) -> Seen:
+    return lambda scene: [] if scene.run.said(words) else None
+
+
+# Of the switch, as the agent tells of it.
+ANNOUNCED = Moment(
+    "switch-announced",
+    "when it has announced a switch to nginx, and nothing has moved",
+    says("pausing the live workers"),
+)
+MOVING = Moment("switch-moving", "while traffic is being moved", says("moving traffic"))
+TURNED = Moment(
+    "switch-turned",
+    "when traffic has turned, and it looks through nginx whether it did",
+    says("checking through the edge"),
+)
+CONFIRMED = Moment(
+    "switch-confirmed",
+    "when the switch is confirmed, and nginx has not been told that it is over",
+    says("serves, after"),
 )

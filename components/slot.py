@@ -32,14 +32,15 @@ JOB_SHARES = 256
 @dataclass(frozen=True)
 class SlotArgs:
     """What a slot stands on. `media` is the name of the shared media volume, `live` of the volume
-    that says which release is live; `stale_dump`: what an earlier run of this claim dumped, too
-    long ago."""
+    that says which release is live; `serves`: that release, as far as anybody knows; `stale_dump`:
+    what an earlier run of this claim dumped, too long ago."""
 
     declared: DeclaredSlot
     plan: Plan
     networks: Networks
     media: pulumi.Input[str]
     live: pulumi.Input[str]
+    serves: str = ""
     stale_dump: str = ""
 
 
@@ -115,7 +116,7 @@ class ReleaseSlot(pulumi.ComponentResource):
     def _backup(self, claimed: pulumi.Resource) -> command.local.Command:
         names, slot = self._site.names, self._slot
         database = self._site.settings.postgres
-        login, live = database.logins.current, self._args.plan.source
+        login = database.logins.current
         return self._step(
             "backup",
             steps.Backup(
@@ -129,7 +130,7 @@ class ReleaseSlot(pulumi.ComponentResource):
                 user=login.user,
                 colour=slot.colour,
                 key=slot.key,
-                live=live.identity if live else "",
+                live=self._args.serves,
                 stale=self._args.stale_dump,
             ),
             [claimed],
@@ -287,6 +288,7 @@ class ReleaseSlot(pulumi.ComponentResource):
             identity=self._release.identity,
             claim=self._slot.claim,
             timeout=self._release.health.timeout,
+            boot_timeout=self._site.settings.backend.boot_timeout,
         )
 
     def _step(

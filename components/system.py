@@ -146,6 +146,8 @@ class System:
         )
 
     def _slot(self, declared: DeclaredSlot) -> ReleaseSlot:
+        state = self.run.observation.view.state
+        serves = self.run.plan.source or state.live
         return ReleaseSlot(
             declared.colour,
             SlotArgs(
@@ -154,7 +156,8 @@ class System:
                 networks=self.networks,
                 media=self.media.name,
                 live=self.edge.live_volume,
-                stale_dump=_stale_dump(declared, self.run.observation.view.state.markers),
+                serves=serves.identity if serves else "",
+                stale_dump=_stale_dump(declared, state.markers),
             ),
             self.site,
             [*self._stores, self.edge.nginx, self.awake],

@@ -29,7 +29,7 @@ IN_ORDER = (signal.SIGTERM, signal.SIGKILL)
 
 _UNREACHABLE = re.compile(
     r"cannot connect to the docker daemon|error during connect|failed to connect to the docker api"
-    r"|permission denied while trying to connect to the docker",
+    r"|permission denied while trying to connect",
     re.IGNORECASE,
 )
 _MISSING = re.compile(r"no such (object|container|image|volume|network)", re.IGNORECASE)
@@ -151,7 +151,7 @@ class Docker:
             return None
         finally:
             end(process, signals=KILL if passes_on else IN_ORDER)
-        if process.returncode:
+        if process.returncode and not passes_on:  # else the words are the container's
             self._examine(Answer(process.returncode, "\n".join(lines[-5:])), False, arguments)
         return process.returncode
 

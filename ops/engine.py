@@ -65,6 +65,8 @@ class Recorded:
     containers: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     """The containers' ids, in the same order."""
+    resting: frozenset[str] = frozenset()
+    """Those of the containers that a step starts: the engine does not expect them to run."""
     gate: str = ""
     """What the gate of the last deploy carried, as JSON; empty before there was one."""
 
@@ -339,12 +341,25 @@ def _recorded(deployment: Mapping[str, Any]) -> Recorded:
         for operation in deployment.get("pending_operations") or ()
     ]
     containers = [
-        (str((resource.get("outputs") or {}).get("name") or resource.get("id")), resource.get("id"))
+        resource
         for resource in deployment.get("resources") or ()
         if resource.get("type") == CONTAINER and not resource.get("delete")
     ]
-    names, ids = zip(*containers, strict=True) if containers else ((), ())
-    return Recorded(tuple(pending), names, tuple(map(str, ids)), _gate(deployment))
+    return Recorded(
+        pending=tuple(pending),
+        containers=tuple(map(_container, containers)),
+        ids=tuple(str(container.get("id")) for container in containers),
+        resting=frozenset(
+            _container(container)
+            for container in containers
+            if (container.get("inputs") or {}).get("mustRun") is False
+        ),
+        gate=_gate(deployment),
+    )
+
+
+def _container(resource: Mapping[str, Any]) -> str:
+    return str((resource.get("outputs") or {}).get("name") or resource.get("id"))
 
 
 def _gate(deployment: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from rollout.names import Colour
 
 
 class Shape:
-    """Keys that it does not know are refused, by whoever reads one."""
+    """Keys that it does not know are refused where it is part of a model."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 

@@ -21,7 +21,7 @@ WORKERS_FILE = "workers.json"
 class Record(BaseModel):
     """Frozen, and refusing keys that it does not know: a typing error is an error."""
 
-    # Each is compiled when it is first used: a step uses two or three of the thirty.
+    # Each is compiled when it is first used: nobody uses more than a few of the thirty.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 

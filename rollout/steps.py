@@ -169,7 +169,8 @@ class WorkersAnswer(Parameters, frozen=True):
 
 
 class Verify(Parameters, frozen=True):
-    """Ask the idle slot itself: endpoints, version, fingerprint. Then it counts as ready."""
+    """Ask the idle slot itself: endpoints, version, fingerprint. Then it counts as ready.
+    `boot_timeout`: of an app that no longer runs."""
 
     switch: str
     app: str
@@ -177,6 +178,7 @@ class Verify(Parameters, frozen=True):
     identity: str
     claim: int
     timeout: int
+    boot_timeout: int
 
 
 class Watch(Parameters, frozen=True):

@@ -152,7 +152,8 @@ class Story:
         )
         secrets = {"PGPASSWORD": login.password}
         docker, labels = self.scratch.docker, self.scratch.labels
-        return backup.take(docker, parameters, lambda _: None, secrets, labels).name
+        name = self.scratch.name("dump")
+        return backup.take(docker, parameters, lambda _: None, name, secrets, labels).name
 
     def _require_broker(self) -> None:
         found = self.scratch.docker.inspect(self.scratch.name("redis"))

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from ops.agent import Lost, Session
 from ops.docker import Docker, Say
+from ops.errors import HostUnreachable
 from rollout.names import Colour, marker
 
 
@@ -25,7 +26,7 @@ class Marker:
 
     def set(self, note: str, session: Session) -> None:
         """On this line, or on another one where it broke meanwhile."""
-        with suppress(Lost):
+        with suppress(Lost, HostUnreachable):
             session.ask("mark", key=self.name, note=note)
             return
         with Session(self._docker, self._switch, self._say) as another:

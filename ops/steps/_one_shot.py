@@ -206,7 +206,10 @@ def _ended(docker: Docker, name: str, tail: list[str]) -> Outcome | None:
     if found is None:
         return None
     if found.status == "created":
-        raise OpsError(f"{name} did not start on {docker.host}: {' '.join(tail)}")
+        raise OpsError(
+            f"{name} did not start on {docker.host}: {' '.join(tail)}\n"
+            "Next: see to the cause, then `ytops up`"
+        )
     code = found.exit_code if found.stopped else docker.wait(name, timeout=30)
     lines = "\n".join(tail)
     if code:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from ops.steps._one_shot import Attempt, OneShot, Outcome
 from ops.steps._volume import NOT_OURS, give
 from rollout import dumps
 from rollout.names import PART_LABEL, STACK_LABEL
-from rollout.steps import Backup
+from rollout.steps import STACK, Backup
 
 KEPT = 10  # of these dumps; the scheduled backups have a retention of their own
 TIMEOUT_SECONDS = 1800
@@ -102,8 +103,8 @@ class Dump:
 def run(parameters: Backup, say: Say) -> None:
     docker = Docker()
     marker = Marker(docker, parameters.switch, parameters.colour, "backup", parameters.key, say)
-    dump = Dumping(docker, parameters)
-    with dump.attempt() as attempt, Session(docker, parameters.switch, say) as session:
+    shot = _container(parameters)
+    with Attempt(docker, shot) as attempt, Session(docker, parameters.switch, say) as session:
         done = marker.note(session)
         if done is not None and _still_good(session, parameters, done, say):
             say(f"already backed up for {parameters.key} ({done})")
@@ -111,7 +112,7 @@ def run(parameters: Backup, say: Say) -> None:
         if done is not None:
             say(f"the dump of an earlier run is too old ({done}): another one")
         begun = time.monotonic()
-        made = dump.taken(attempt, say)
+        made = Dumping(docker, parameters, shot).taken(attempt, say)
         _report(made, elapsed(begun), say)
         marker.set(made.note, session)
 
@@ -129,47 +130,36 @@ def take(
     docker: Docker,
     parameters: Backup,
     say: Say,
-    secrets: Mapping[str, str] | None = None,
-    labels: Mapping[str, str] | None = None,
+    container: str,
+    secrets: Mapping[str, str],
+    labels: Mapping[str, str],
 ) -> Dump:
-    """A dump into the volume. `secrets` holds PGPASSWORD, where this process's environment doesn't;
-    `labels` are the container's, where it isn't a deploy's."""
-    dump = Dumping(docker, parameters, secrets, labels)
-    with dump.attempt() as attempt:
-        return dump.taken(attempt, say)
+    """A dump into the volume, beside any deploy's: by a container of this name, with these labels.
+    `secrets` holds PGPASSWORD."""
+    shot = replace(_container(parameters), name=container, labels=labels, values=secrets)
+    with Attempt(docker, shot) as attempt:
+        return Dumping(docker, parameters, shot).taken(attempt, say)
 
 
+@dataclass(frozen=True)
 class Dumping:
-    """One dump under way. Raises StepFailed where there is no database to take it of."""
+    """One dump under way."""
 
-    def __init__(
-        self,
-        docker: Docker,
-        parameters: Backup,
-        secrets: Mapping[str, str] | None = None,
-        labels: Mapping[str, str] | None = None,
-    ) -> None:
-        stack = _require_postgres(docker, parameters)
-        name = dumps.name(datetime.now(UTC), parameters.key.split("#", 1)[0])
-        self._docker, self._parameters = docker, parameters
-        self._shot = replace(
-            _container(parameters, name),
-            labels=labels or {STACK_LABEL: stack, PART_LABEL: "backup"},
-            values=secrets or {},
-        )
-
-    def attempt(self) -> Attempt:
-        return Attempt(self._docker, self._shot)
+    docker: Docker
+    parameters: Backup
+    shot: OneShot
 
     def taken(self, attempt: Attempt, say: Say) -> Dump:
-        parameters = self._parameters
+        """Raises StepFailed."""
+        parameters = self.parameters
+        _require_postgres(self.docker, parameters)
         outcome, facts = _heard(attempt, say)
         if outcome.code == NOT_OURS:
-            give(self._docker, parameters.image, parameters.volume, USER)
-            with self.attempt() as another:
+            give(self.docker, parameters.image, parameters.volume, USER)
+            with Attempt(self.docker, self.shot) as another:
                 outcome, facts = _heard(another, say)
         if outcome.code != 0:
-            raise _failure(self._docker, parameters, outcome)
+            raise _failure(self.docker, parameters, outcome)
         return Dump(
             name=facts["name"],
             tables=int(facts["tables"]),
@@ -180,11 +170,10 @@ class Dumping:
         )
 
 
-def _require_postgres(docker: Docker, parameters: Backup) -> str:
-    """It runs; the name of its stack."""
+def _require_postgres(docker: Docker, parameters: Backup) -> None:
     found = docker.inspect(parameters.postgres)
     if found and found.running:
-        return found.label(STACK_LABEL)
+        return
     how = f"does not run ({found.status})" if found else "does not exist"
     lines = last_lines(docker, parameters.postgres) if found else ""
     raise StepFailed(
@@ -193,7 +182,7 @@ def _require_postgres(docker: Docker, parameters: Backup) -> str:
     )
 
 
-def _container(parameters: Backup, name: str) -> OneShot:
+def _container(parameters: Backup) -> OneShot:
     return OneShot(
         name=f"{parameters.postgres}-dump",
         image=parameters.image,
@@ -209,10 +198,11 @@ def _container(parameters: Backup, name: str) -> OneShot:
             "PGUSER": parameters.user,
             "PGDATABASE": parameters.database,
             "PGCONNECT_TIMEOUT": "10",
-            "NAME": name,
+            "NAME": dumps.name(datetime.now(UTC), parameters.key.split("#", 1)[0]),
             "LIVE": parameters.live,
         },
         volumes={parameters.volume: "/backups"},
+        labels={STACK_LABEL: os.environ.get(STACK, ""), PART_LABEL: "backup"},
         user=USER,
         memory=MEMORY_MB,
     )

@@ -28,6 +28,7 @@ RETRY_SECONDS = 0.1
 # answer. So it is asked again while the earlier questions still wait.
 AGAIN_SECONDS = 0.25
 AT_ONCE = 4
+LAST_SECONDS = 2 * ROUND_SECONDS  # for the last question, when the time is up
 # Missing one round is a busy worker; missing for this long is no worker.
 FORGET_SECONDS = 30.0
 REPORT_SECONDS = 10.0
@@ -83,20 +84,22 @@ class WorkerPool:
         """What is wrong with these workers after `timeout`, a sentence each; [] is good."""
         deadline, wanted = self._clock.monotonic() + timeout, sorted(nodes)
         asked: set[Future[list[str]]] = set()
+        wrong = [f"{name} does not answer" for name in wanted]
         pool = ThreadPoolExecutor(AT_ONCE)
         try:
             while True:
-                asked.add(pool.submit(self._wrong, wanted, ROUND_SECONDS))
+                if len(asked) < AT_ONCE:
+                    asked.add(pool.submit(self._wrong, wanted, ROUND_SECONDS))
                 is_last = self._clock.monotonic() + RETRY_SECONDS >= deadline
-                ended, asked = (
-                    wait(asked) if is_last else wait(asked, AGAIN_SECONDS, FIRST_COMPLETED)
-                )
-                said = [one.result() for one in ended]
-                if not all(said):
-                    return []
+                patience = LAST_SECONDS if is_last else AGAIN_SECONDS
+                ended, asked = wait(asked, patience, FIRST_COMPLETED)
+                for one in ended:
+                    wrong = one.result()
+                    if not wrong:
+                        return []
                 if is_last:
-                    return said[-1]
-                if said:
+                    return wrong
+                if ended:
                     self._clock.sleep(RETRY_SECONDS)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from ops.docker import Docker
 from ops.engine import Engine, Recorded
@@ -16,6 +16,7 @@ from ops.verbs._place import Place
 from rollout.names import STACK_LABEL
 
 REFRESH = "--refresh"
+STANDING = ("exited", "dead", "created")
 # An engine that was killed keeps the addresses of containers that ended meanwhile, under their
 # names: none of that name starts again until they are taken away.
 _ENDPOINT = re.compile(r"endpoint with name (\S+) already exists in network (\S+)")
@@ -112,13 +113,15 @@ def exchanged(recorded: Recorded, found: Mapping[str, Seen]) -> dict[str, tuple[
     }
 
 
-def drift(expected: Iterable[str], found: Mapping[str, Seen]) -> list[str]:
+def drift(recorded: Recorded, found: Mapping[str, Seen]) -> list[str]:
     """Containers that the engine believes in and the host does not run."""
     wrong = []
-    for name in expected:
+    for name in recorded.containers:
         container = found.get(name)
         if container is None:
             wrong.append(f"{name} is gone")
-        elif container.state in ("exited", "dead", "created", "paused"):
+        elif container.state == "paused" or (
+            container.state in STANDING and name not in recorded.resting
+        ):
             wrong.append(f"{name} is {container.state}")
     return wrong

@@ -103,7 +103,7 @@ class Run:
         recorded = self._recorded()
         found = recover.rename_back(self.place, recorded, say)
         taken = recover.take_over(found, recorded, self.engine, say)
-        pending, drift = recorded.pending, recover.drift(recorded.containers, found)
+        pending, drift = recorded.pending, recover.drift(recorded, found)
         for what in drift:
             say(f"{what}: the engine looks at the host first ({recover.REFRESH}).")
         if not pending:

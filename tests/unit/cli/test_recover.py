@@ -36,15 +36,31 @@ def test_a_new_stack_has_neither() -> None:
 
 
 def test_what_runs_is_no_drift() -> None:
-    assert drift(containers(), containers()) == []
+    assert drift(Recorded(containers=(*containers(),)), containers()) == []
 
 
 def test_what_was_removed_or_stopped_by_hand_is() -> None:
     found = stopped(containers(), NAMES.redis)
     del found[NAMES.app("blue")]
-    assert drift(containers(), found) == [
+    assert drift(Recorded(containers=(*containers(),)), found) == [
         f"{NAMES.redis} is exited",
         f"{NAMES.app('blue')} is gone",
+    ]
+
+
+def test_one_that_a_step_starts_may_stand_still() -> None:
+    """After migrations that failed the new app was never started."""
+    app, store = NAMES.app("blue"), NAMES.redis
+    resources = [
+        {"type": CONTAINER, "id": "1", "outputs": {"name": name}}
+        | ({"inputs": {"mustRun": False}} if name == app else {})
+        for name in (app, store)
+    ]
+    recorded = read_state(json.dumps({"deployment": {"resources": resources}}))
+    found = {name: Seen(name, "created", id="1") for name in (app, store)}
+    assert drift(recorded, found) == [f"{store} is created"]
+    assert drift(recorded, {app: Seen(app, "paused"), store: Seen(store, "running")}) == [
+        f"{app} is paused"
     ]
 
 

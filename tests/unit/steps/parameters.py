@@ -86,6 +86,7 @@ VERIFY = steps.Verify(
     identity=TARGET["identity"],
     claim=2,
     timeout=10,
+    boot_timeout=60,
 )
 
 SWITCH = steps.Switch(

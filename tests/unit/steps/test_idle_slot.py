@@ -181,12 +181,22 @@ def test_silent_workers_show_their_logs(host: Host) -> None:
 
 
 def test_a_verified_slot_becomes_ready(host: Host) -> None:
+    host.container(APP)
     ran = host.step("verify", VERIFY)
     assert [ask["verb"] for ask in host.asked()] == ["probe", "ready"]
     assert ran.out == "1.1.0+bbbbbbbbbbbb in green answers as it must: ready\n"
 
 
+def test_an_app_that_was_made_anew_since_it_was_healthy_is_started(host: Host) -> None:
+    """By a later run for the same release: the step that started it is done."""
+    host.container(APP, {"status": "created", **IDLE}, {"status": "created", **IDLE}, IDLE)
+    ran = host.step("verify", VERIFY)
+    assert host.calls("start", APP)
+    assert ran.out.splitlines()[-1].endswith("in green answers as it must: ready")
+
+
 def test_a_slot_that_answers_wrongly_does_not_become_ready(host: Host) -> None:
+    host.container(APP)
     host.agent("probe", {"error": "green: /health: expected 200, got 500; see `docker logs x`"})
     host.answers("logs", "--tail", "25", APP, out="boom\n")
     assert host.step("verify", VERIFY).error == (
@@ -201,6 +211,7 @@ def test_a_slot_that_answers_wrongly_does_not_become_ready(host: Host) -> None:
 
 
 def test_a_stopped_agent_is_started(host: Host) -> None:
+    host.container(APP)
     host.container(NAMES.switch, {"status": "exited"})
     client = (*CLIENT, "health")
     host.answers("exec", NAMES.switch, *client, out='{"id": 0, "ok": true}')
@@ -220,6 +231,7 @@ def test_an_agent_that_dies_at_once_shows_its_last_lines(host: Host) -> None:
 
 
 def test_a_line_that_breaks_is_told_from_a_refusal(host: Host) -> None:
+    host.container(APP)
     host.agent("probe", {"die": "OCI runtime exec failed\n"})
     assert host.step("verify", VERIFY).error == (
         "The connection to the switch agent ended before it answered `probe`: "

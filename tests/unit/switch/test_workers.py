@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ops.switch.celery_control import BrokerDown, CeleryControl
-from ops.switch.workers import WorkerPool
+from ops.switch.workers import AT_ONCE, WorkerPool
 from rollout.state import Workers
 from tests.unit.switch.fakes import NEW, OLD, FakeClock, FakeControl, config, host_state
 
@@ -191,3 +191,23 @@ def test_a_ping_asks_again_while_an_earlier_question_still_waits(
     monkeypatch.setattr(control, "queues", queues)
     assert pool.ping(W_NEW, 60) == []
     over.set()
+
+
+def test_a_ping_of_a_broker_that_hangs_ends_soon_after_its_time(
+    tmp_path: Path, control: FakeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long each question hangs, a few are under way and no more."""
+    over, asked, clock = threading.Event(), itertools.count(), FakeClock()
+    pool = WorkerPool(config(tmp_path), control, clock, host_state)
+
+    def queues(nodes: Sequence[str] | None, timeout: float) -> dict[str, set[str]]:
+        next(asked)
+        clock.sleep(30)
+        over.wait(5)
+        return {}
+
+    monkeypatch.setattr(control, "queues", queues)
+    monkeypatch.setattr("ops.switch.workers.LAST_SECONDS", 0.1)
+    assert pool.ping(W_NEW, 60) == [f"{name} does not answer" for name in W_NEW]
+    over.set()
+    assert next(asked) <= AT_ONCE

@@ -46,7 +46,7 @@ class SlotArgs:
 
 class ReleaseSlot(pulumi.ComponentResource):
     """The steps of manual 7.1, in order, for the slot beside the live one: claim, backup and image,
-    migrate, app, verify. Workers boot meanwhile, from the image on.
+    migrate, healthy, verify. Workers boot and the app is made meanwhile, from the image on.
 
     Outputs: `release` (VERSION+FINGERPRINT), `verified` (the step that all is ready after).
     """

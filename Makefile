@@ -24,10 +24,10 @@ up: setup ## deploy the sandbox stack on this machine's Docker
 down: ## remove everything that `make up` made
 	@$(PYTHON) -m toolchain down
 
-# Three at once on two cores: much of it is waiting. The story of jobs is the longest, so it is first.
+# In one go, because much of it is waiting. The story of jobs is the longest, so it is first.
 test: setup check ## everything: format, lint, types, unit, policies, S3, and end to end on real Docker
 	@$(PYTHON) -m toolchain packages
-	@$(SANDBOX) && pytest tests/e2e/test_jobs.py tests/s3 tests/e2e -n 3 --dist loadfile --rate=40
+	@$(SANDBOX) && pytest tests/e2e/test_jobs.py tests/s3 tests/e2e -n 2 --dist loadfile --rate=40
 
 s3: ## the backup bucket: the real engine and AWS provider, S3 by moto
 	@$(PYTHON) -m toolchain packages

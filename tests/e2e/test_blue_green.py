@@ -147,7 +147,9 @@ def test_a_release_that_breaks_after_the_switch_is_moved_back(world: World) -> N
     assert not outcome.ok
     assert world.live() == live
     assert world.outputs() == outputs
-    assert _versions(load) == [live[1], "2.0.3-errors-after-switch", live[1]]
+    assert "through the edge: expected 200, got 500; everything was moved back" in outcome.text
+    # It may be moved back so soon that nobody met it.
+    assert _versions(load) in ([live[1]], [live[1], "2.0.3-errors-after-switch", live[1]])
     bad = [a for a in load.failures if not a.release.startswith("2.0.3")]
     assert not bad, f"failed elsewhere than on the bad release: {bad[:3]}"
     tail = [a for a in load.answers if a.at > load.answers[-1].at - 1]

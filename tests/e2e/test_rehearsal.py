@@ -46,8 +46,10 @@ def test_a_rehearsal_that_was_killed_is_cleared_away_by_the_next_which_passes(
     assert record["before"]["migrations"] == {"app": "0001_initial"}
     assert record["after"]["migrations"] == {"app": "0002_video_thumbnail"}
     assert record["before"]["checksum"] != record["after"]["checksum"]
-    assert [lock["relation"] for lock in record["locks"]] == ["videos"]
-    assert record["longest_lock_seconds"] == record["locks"][0]["seconds"]
+    # Of the framework's own table, whoever looks each 50 ms sees the lock on a slow machine only.
+    locks = {lock["relation"]: lock["seconds"] for lock in record["locks"]}
+    assert locks.keys() <= {"videos", "django_migrations"}
+    assert record["longest_lock_seconds"] == locks["videos"]
     assert record["previous_release_works"]["status"] == "pass"
 
 

@@ -168,7 +168,8 @@ CONTENDERS = """\
   no way back.
 - **`ytops`, `pulumi up`**: `watchSeconds: 0`, to compare with those that don't watch; one row has
   the default watch. Each deploy is of a release that is in no slot. Back is `ytops rollback`, or
-  the stack file edited and `pulumi up`.
+  the stack file edited and `pulumi up`. The stack is not protected: where one is, as in
+  production, `ytops up` has a preview before that ("Runs without a change").
 - **the manual's way** (`bench/manual.sh`): dump, migrate, compose recreates app, workers and
   beat, `FLUSHALL`. Its rollback takes everything down, as 5.4 does. It polls where the manual
   sleeps 30 s.

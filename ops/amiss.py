@@ -7,10 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ops.docker import Docker
+from ops.docker import STANDING, Docker
 from rollout.names import PIDS_LABEL, STACK_LABEL, Names
-
-_STILL = ("created", "exited", "dead")
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def amiss(docker: Docker, names: Names) -> Amiss:
         tuple(
             Stopped(_name(one), one["State"]["FinishedAt"])
             for one in containers
-            if one["State"]["Status"] in _STILL
+            if one["State"]["Status"] in STANDING
         ),
         tuple(
             Unlimited(_name(one), one["Id"], _declared(one))

@@ -26,6 +26,7 @@ ANSWER_SECONDS = 60  # docker's own ssh connection gives up after 30
 LEAVE_SECONDS = 5  # between asking a child to end and ending it
 KILL = (signal.SIGKILL,)
 IN_ORDER = (signal.SIGTERM, signal.SIGKILL)
+STANDING = ("created", "exited", "dead")  # the states of a container that does not run
 
 _UNREACHABLE = re.compile(
     r"cannot connect to the docker daemon|error during connect|failed to connect to the docker api"
@@ -82,7 +83,7 @@ class Container:
 
     @property
     def stopped(self) -> bool:
-        return self.status in ("created", "exited", "dead")
+        return self.status in STANDING
 
     def label(self, name: str) -> str:
         return (self.labels or {}).get(name, "")

@@ -7,7 +7,7 @@ occupancy (`IDENTITY#CLAIM`): a step that ran for it once does not run again.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -29,6 +29,11 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def json(self) -> str:
         return msgspec.json.encode(self).decode()
+
+    def only(self, *names: str) -> dict[str, Any]:
+        """These of its fields, as JSON has them; without names, all."""
+        told = msgspec.to_builtins(self)
+        return {name: told[name] for name in names or told}
 
 
 Action = Literal["nothing", "keep", "switch", "deploy", "refuse"]

@@ -79,7 +79,7 @@ class Attempt:
     first, `attempt.run(…)` runs it, and it is gone when the block is over."""
 
     def __init__(self, docker: Docker, shot: OneShot) -> None:
-        self._docker, self._shot = docker, shot
+        self.docker, self.shot = docker, shot
         self._beside = ThreadPoolExecutor(1)
         self._is_there = False
 
@@ -103,13 +103,13 @@ class Attempt:
         deadline = time.monotonic() + timeout
         left = self._left.result()
         if left:
-            earlier = _finish_earlier(self._docker, self._shot, left, say, deadline)
+            earlier = _finish_earlier(self.docker, self.shot, left, say, deadline)
             if earlier:
                 return earlier
             self._make()
-        outcome = _run(self._docker, self._shot.name, say, deadline)
+        outcome = _run(self.docker, self.shot.name, say, deadline)
         if outcome is None:
-            name = self._shot.name
+            name = self.shot.name
             raise OpsError(f"The container {name} was removed while it ran. Next: `ytops up`")
         removed = self._beside.submit(self._remove)
         if outcome.code != 0:
@@ -118,20 +118,20 @@ class Attempt:
 
     def _make_unless_taken(self) -> Container | None:
         """An earlier run's, where it is in the way."""
-        left = self._docker.inspect(self._shot.name)
+        left = self.docker.inspect(self.shot.name)
         if left is None:
             self._make()
         return left
 
     def _make(self) -> None:
-        self._docker.call(*self._shot.create(), variables=self._shot.values)
+        self.docker.call(*self.shot.create(), variables=self.shot.values)
         self._is_there = True
-        for network in self._shot.networks[1:]:
-            self._docker.call("network", "connect", network, self._shot.name)
+        for network in self.shot.networks[1:]:
+            self.docker.call("network", "connect", network, self.shot.name)
 
     def _remove(self) -> None:
         if self._is_there:
-            self._docker.remove(self._shot.name)
+            self.docker.remove(self.shot.name)
             self._is_there = False
 
 

@@ -103,8 +103,10 @@ class Dump:
 def run(parameters: Backup, say: Say) -> None:
     docker = Docker()
     marker = Marker(docker, parameters.switch, parameters.colour, "backup", parameters.key, say)
-    shot = _container(parameters)
-    with Attempt(docker, shot) as attempt, Session(docker, parameters.switch, say) as session:
+    with (
+        Attempt(docker, _container(parameters)) as attempt,
+        Session(docker, parameters.switch, say) as session,
+    ):
         done = marker.note(session)
         if done is not None and _still_good(session, parameters, done, say):
             say(f"already backed up for {parameters.key} ({done})")
@@ -112,7 +114,7 @@ def run(parameters: Backup, say: Say) -> None:
         if done is not None:
             say(f"the dump of an earlier run is too old ({done}): another one")
         begun = time.monotonic()
-        made = Dumping(docker, parameters, shot).taken(attempt, say)
+        made = _taken(attempt, parameters, say)
         _report(made, elapsed(begun), say)
         marker.set(made.note, session)
 
@@ -138,36 +140,27 @@ def take(
     `secrets` holds PGPASSWORD."""
     shot = replace(_container(parameters), name=container, labels=labels, values=secrets)
     with Attempt(docker, shot) as attempt:
-        return Dumping(docker, parameters, shot).taken(attempt, say)
+        return _taken(attempt, parameters, say)
 
 
-@dataclass(frozen=True)
-class Dumping:
-    """One dump under way."""
-
-    docker: Docker
-    parameters: Backup
-    shot: OneShot
-
-    def taken(self, attempt: Attempt, say: Say) -> Dump:
-        """Raises StepFailed."""
-        parameters = self.parameters
-        _require_postgres(self.docker, parameters)
-        outcome, facts = _heard(attempt, say)
-        if outcome.code == NOT_OURS:
-            give(self.docker, parameters.image, parameters.volume, USER)
-            with Attempt(self.docker, self.shot) as another:
-                outcome, facts = _heard(another, say)
-        if outcome.code != 0:
-            raise _failure(self.docker, parameters, outcome)
-        return Dump(
-            name=facts["name"],
-            tables=int(facts["tables"]),
-            entries=int(facts["entries"]),
-            size=int(facts["bytes"]),
-            before=int(facts.get("before") or 0),
-            sha256=facts["sha256"],
-        )
+def _taken(attempt: Attempt, parameters: Backup, say: Say) -> Dump:
+    docker = attempt.docker
+    _require_postgres(docker, parameters)
+    outcome, facts = _heard(attempt, say)
+    if outcome.code == NOT_OURS:
+        give(docker, parameters.image, parameters.volume, USER)
+        with Attempt(docker, attempt.shot) as another:
+            outcome, facts = _heard(another, say)
+    if outcome.code != 0:
+        raise _failure(docker, parameters, outcome)
+    return Dump(
+        name=facts["name"],
+        tables=int(facts["tables"]),
+        entries=int(facts["entries"]),
+        size=int(facts["bytes"]),
+        before=int(facts.get("before") or 0),
+        sha256=facts["sha256"],
+    )
 
 
 def _require_postgres(docker: Docker, parameters: Backup) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from ops.agent import Session, who
 from ops.docker import Docker, Say
 from rollout.steps import Claim
@@ -13,10 +11,7 @@ def run(parameters: Claim, say: Say) -> None:
     with Session(Docker(), parameters.switch, say) as session:
         session.ask(
             "claim",
-            colour=parameters.colour,
-            release=asdict(parameters.release),
-            claim=parameters.claim,
-            live=asdict(parameters.live) if parameters.live else None,
+            **parameters.only("colour", "release", "claim", "live"),
             who=who(),
         )
     live = parameters.live

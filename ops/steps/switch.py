@@ -11,8 +11,6 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 
-from msgspec import structs
-
 from ops import verify
 from ops.agent import Lost, Result, Session, who
 from ops.docker import Container, Docker, Say, elapsed
@@ -86,18 +84,9 @@ class _Attempt:
             raise
 
     def _begin(self, session: Session) -> Result:
-        asked = self._parameters
-        return session.begin(
-            serial=asked.serial,
-            target=asdict(asked.target),
-            claim=asked.claim,
-            source=asdict(asked.source) if asked.source else None,
-            asked=asdict(asked.asked),
-            kind=asked.kind,
-            who=who(),
-            why=os.environ.get("YTOPS_WHY", ""),
-            fences=self._fences,
-        )
+        wanted = self._parameters.only("serial", "target", "claim", "source", "asked", "kind")
+        why = os.environ.get("YTOPS_WHY", "")
+        return session.begin(**wanted, who=who(), why=why, fences=self._fences)
 
     def _check(self, session: Session) -> None:
         checks = verify.check(self._parameters.services, session)
@@ -125,7 +114,7 @@ class _Attempt:
         """Have it judged by what it serves; the figures in words."""
         if not self._parameters.watch.seconds:
             return "not watched"
-        seen = session.ask("watch", token=token, **structs.asdict(self._parameters.watch))
+        seen = session.ask("watch", token=token, **self._parameters.watch.only())
         note = (
             f"watched for {seen['seconds']:.0f} s: {seen['requests']} requests, "
             f"{seen['errors']} errors, p95 {seen['p95_ms']:.0f} ms"

@@ -23,12 +23,7 @@ def run(parameters: Verify, say: Say) -> None:
                 "The live release goes on serving.\n"
                 f"Next: `docker logs {parameters.app}`; then fix it and `ytops up`"
             ) from None
-        session.ask(
-            "ready",
-            colour=parameters.colour,
-            identity=parameters.identity,
-            claim=parameters.claim,
-        )
+        session.ask("ready", **parameters.only("colour", "identity", "claim"))
     say(f"{parameters.identity} in {parameters.colour} answers as it must: ready")
 
 

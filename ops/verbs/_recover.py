@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from ops.docker import Docker
+from ops.docker import STANDING, Docker
 from ops.engine import Engine, Recorded
 from ops.stackfile import PROJECT
 from ops.verbs import _pulumi_lock as lock
@@ -16,7 +16,6 @@ from ops.verbs._place import Place
 from rollout.names import STACK_LABEL
 
 REFRESH = "--refresh"
-STANDING = ("exited", "dead", "created")
 # An engine that was killed keeps the addresses of containers that ended meanwhile, under their
 # names: none of that name starts again until they are taken away.
 _ENDPOINT = re.compile(r"endpoint with name (\S+) already exists in network (\S+)")
